@@ -1,0 +1,46 @@
+// The decision: one replicated document with everything the leader decided. Named by (term, index); immutable once made.
+#pragma once
+
+#include "clusterd/core/ids.hpp"
+#include "clusterd/core/spec.hpp"
+
+#include <deque>
+#include <set>
+
+namespace clusterd {
+
+// One failover counted against a group's limit.
+struct LedgerEntry {
+    std::int64_t wall_ms = 0;
+    NodeIndex from = NodeIndex::a;
+    std::string resource;  // whose failure it was
+    bool operator==(LedgerEntry const&) const = default;
+};
+
+struct GroupDecision {
+    NodeIndex owner = NodeIndex::a;
+    bool wanted_online = true;
+    std::set<std::string> held_offline;       // resources an operator took offline; lasts over failovers
+    std::optional<NodeIndex> draining_to;     // the owner takes the group offline; then this node becomes owner
+    std::string cause;                        // why the last change was made, for people
+    bool away_by_failure = false;             // on this node only because the other failed: failback may bring it home
+    std::optional<NodeIndex> drained_from;    // moved by `pause --drain`: `resume --failback` brings it home
+    std::deque<LedgerEntry> failovers;        // within failover_period
+    std::map<std::string, std::uint64_t> fail_orders;   // `fail R`: a counter per resource; the owner fails R when it rises
+    std::map<std::string, std::uint64_t> reset_orders;  // `reset R`: likewise, forget failures
+    bool operator==(GroupDecision const&) const = default;
+};
+
+struct Decision {
+    DecisionId id;
+    Uuid cluster{};
+    std::array<StoreId, 3> stores{};  // node a's, node b's, the quorum disk's; 0 = not yet seen
+    std::map<std::string, GroupDecision> groups;
+    std::array<bool, 2> paused{};
+    ConfigPtr config;  // on the wire and on disk by its hash
+};
+using DecisionPtr = std::shared_ptr<Decision const>;
+
+inline DecisionId id_of(DecisionPtr const& d) { return d ? d->id : DecisionId{}; }
+
+}  // namespace clusterd

@@ -1,0 +1,35 @@
+// What the guard keeps for the worker, so that a worker that died can be followed by one of the same incarnation.
+//
+// Written into shared memory before the effects of the step it follows from (protocol.md, "The permit"): then a crash is the
+// same as a freeze. Trivially copyable, at most 4 KiB; decisions come from the store, resources' states from guard and hosts.
+#pragma once
+
+#include "clusterd/core/heartbeat.hpp"
+
+#include <type_traits>
+
+namespace clusterd {
+
+struct ResumeState {
+    static constexpr std::uint32_t current_version = 1;
+    std::uint32_t version = current_version;
+    NodeIndex self = NodeIndex::a;
+    Role role = Role::seeking;
+    bool granted = false;          // a grant of the peer's was received in joined_term
+    std::uint8_t permit_source = 0;
+    Incarnation incarnation = 0;
+    Incarnation peer_incarnation = 0;
+    Instant peer_sent;             // newest send time of that incarnation
+    Term highest = 0, joined_term = 0, alone_term = 0;
+    Instant permit_end, r_last, started;
+    Instant last_grant;            // when the last fresh grant came
+    Instant last_grant_sent;       // my send time it echoed
+    std::uint64_t beat = 0;        // of my slot
+    Slot peer_slot;
+    Instant peer_slot_seen;
+    Instant takeover_slot_seen;    // of the slot that step 2 saw; `forever` if none
+    DecisionId newest;
+};
+static_assert(std::is_trivially_copyable_v<ResumeState> && sizeof(ResumeState) <= 4096);
+
+}  // namespace clusterd

@@ -1,0 +1,76 @@
+// The guard, as its children talk to it: an agent host asks it to start, signal and end processes of resources and to remember
+// addresses; the worker asks it for hosts, the emergency stop and the way out.
+//
+// One SOCK_SEQPACKET socket per client, messages of guard/protocol.hpp. Thread-safe; a call waits for the guard's answer
+// (microseconds; the guard never blocks). Events (exits, leave) come through on_event, on the reader's thread.
+#pragma once
+
+#include "clusterd/core/result.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+namespace clusterd {
+
+struct SpawnRequest {
+    std::string resource;            // whose cgroup (or process group) it joins
+    std::string role;                // "main": the resource's own long-running process; else a one-shot's name ("start", "status", "check")
+    std::vector<std::string> argv;   // argv[0]: a path, or a name looked up in PATH
+    std::vector<std::string> env;    // NAME=value, on top of a minimal PATH, LANG, HOME
+    std::string working_directory;   // empty: /
+    std::string user;                // empty: the guard's own
+    int output_fd = -1;              // becomes stdout and stderr; -1: the guard's own stderr
+};
+
+struct ProcessInfo {
+    std::string resource, role;
+    pid_t pid = 0;
+    bool running = false;
+    int wait_status = 0;  // as of waitpid, where not running
+};
+
+struct GuardEvent {
+    enum class Kind { exited, leave, host_gone, closed };
+    Kind kind = Kind::closed;
+    ProcessInfo process;      // exited
+    std::string host;         // host_gone: the worker is told which agent host ended (it is started again on request)
+};
+
+class GuardClient {
+public:
+    // Takes the fd over. `on_event` runs on a thread of the client's own; it must not call back into the client synchronously
+    // except for non-waiting calls.
+    GuardClient(int fd, std::function<void(GuardEvent)> on_event);
+    virtual ~GuardClient();
+
+    // ---- for agent hosts
+    virtual Result<pid_t> spawn(SpawnRequest const& request);
+    virtual Result<Done> signal(std::string const& resource, std::string const& role, int signal);  // to that process
+    // SIGKILL to everything in the resource's cgroup (process group). Answered when all of it is dead; `remaining` > 0 if not within 5 s.
+    virtual Result<int> kill_all(std::string const& resource);
+    virtual Result<std::vector<ProcessInfo>> processes(std::string const& resource);
+    virtual Result<int> count(std::string const& resource);  // processes alive in its cgroup (process group)
+    // Recorded in the run directory before the answer; removed at an emergency stop and by the sweep of the next start.
+    virtual Result<Done> own_address(std::string const& resource, std::string const& address_with_prefix, std::string const& interface);
+    virtual Result<Done> disown_address(std::string const& resource, std::string const& address_with_prefix, std::string const& interface);
+
+    // ---- for the worker
+    virtual Result<int> host(std::string const& name);      // starts it if need be; returns a connected SOCK_SEQPACKET fd to it
+    virtual Result<Done> kill_host(std::string const& name);
+    virtual Result<Done> emergency_stop();                  // answered when done; error names what can't be proven stopped
+    virtual void ready();                                   // sd_notify READY=1
+    virtual void status_line(std::string const& text);      // sd_notify STATUS=
+    virtual void left();                                    // the clean leave is complete: the guard ends with 0
+
+protected:
+    GuardClient() = default;  // for test doubles
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace clusterd
