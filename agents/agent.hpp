@@ -12,6 +12,7 @@
 namespace clusterd {
 
 class GuardClient;
+class GuardEvents;
 
 struct CheckOutcome {
     Health result = Health::unknown;
@@ -25,6 +26,7 @@ public:
 };
 
 using AgentPtr = std::unique_ptr<Agent>;
-AgentPtr make_agent(HealthSpec const& health, ResourceSpec const& resource, GuardClient& guard);
+// Never null. `events`: exits of the programs that checks start (resources/guard_events.hpp).
+AgentPtr make_agent(HealthSpec const& health, ResourceSpec const& resource, GuardClient& guard, GuardEvents& events);
 
 }  // namespace clusterd

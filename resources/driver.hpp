@@ -17,6 +17,7 @@
 namespace clusterd {
 
 class GuardClient;
+class GuardEvents;
 
 struct DriverOutcome {
     ResourceState state = ResourceState::unknown;  // online, offline, failed; unknown = could not be found out
@@ -26,9 +27,12 @@ struct DriverOutcome {
 
 struct DriverContext {
     GuardClient& guard;
+    GuardEvents& events;  // exits of the resource's processes (guard_events.hpp)
     // Tell the cluster, from any thread and at any time between start and stop, that the state changed by itself
     // (a process exited, an address was removed).
     std::function<void(DriverOutcome)> changed;
+    // Does the permit hold at this moment? Asked before each announcement of an address; empty = no.
+    std::function<bool()> may_announce = {};
 };
 
 class Driver {
@@ -38,6 +42,8 @@ public:
     virtual DriverOutcome start(Instant deadline) = 0;  // must end online or failed; starting what is online is success
     virtual DriverOutcome stop(Instant deadline) = 0;   // must end offline, or failed/unknown if that can't be proven
     virtual DriverOutcome kill(Instant deadline) { return stop(deadline); }  // by force
+    // May be called ahead of start(): finds out what start() would otherwise lose time with. Changes nothing in the world.
+    virtual void prepare(Instant /*deadline*/) {}
 };
 
 using DriverPtr = std::unique_ptr<Driver>;

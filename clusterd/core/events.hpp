@@ -3,7 +3,8 @@
 //   Effects Node::step(Now, Event)       pure; the shell performs the effects in order and reports each result as an event.
 //
 // The order contract is etcd's: what must be durable first is an effect of its own (Persist), and the core goes on only at the
-// event Persisted. At most one DiskCycle / DiskRead / DiskStoreDecision / DiskLoadDecisions is under way at any time.
+// event Persisted. At most one DiskCycle or DiskRead, and one DiskStoreDecision or DiskLoadDecisions of each kind, is under
+// way; the shell does them one after another, in the order asked.
 #pragma once
 
 #include "clusterd/core/decision.hpp"
@@ -106,12 +107,14 @@ struct CommandGiven { Command command; };
 struct CommandAbandoned { std::string id; };  // nobody waits for it any more
 struct EmergencyStopped { bool proven = true; std::string message; };  // everything of resources has ended (or can't be proven to)
 struct LeaveRequested {};                     // SIGTERM
+// `quorum force`: an operator has made sure that the peer runs nothing and can't come back by itself, and says: go on alone.
+struct Forced { std::string user; };
 struct Measured { std::uint32_t scheduling_delay_us = 0; };
 }  // namespace event
 using Event = std::variant<event::Tick, event::HeartbeatReceived, event::SyncUp, event::SyncDown, event::SyncReceived, event::Persisted,
                            event::CycleDone, event::DiskReadDone, event::DiskDecisionStored, event::DiskDecisionsLoaded,
                            event::ResourceChanged, event::HealthResult, event::NetworkState, event::CommandGiven,
-                           event::CommandAbandoned, event::EmergencyStopped, event::LeaveRequested, event::Measured>;
+                           event::CommandAbandoned, event::EmergencyStopped, event::LeaveRequested, event::Forced, event::Measured>;
 
 // ---- effects --------------------------------------------------------------------------------------------------------------
 
@@ -123,7 +126,8 @@ struct Terms {
     bool operator==(Terms const&) const = default;
 };
 
-enum class ActionKind : std::uint8_t { probe, start, stop, kill };
+// prepare: what can be found out ahead of a start (is an address free?), while the permit is waited for; has no answer.
+enum class ActionKind : std::uint8_t { probe, start, stop, kill, prepare };
 
 namespace effect {
 struct SendHeartbeat { Heartbeat heartbeat; };                        // on every link, now

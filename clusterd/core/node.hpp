@@ -42,10 +42,13 @@ public:
     Spec const& spec() const;      // of the configuration that counts now
     ConfigPtr config() const;
     Instant permit_end() const;    // long_ago: none
+    DecisionId stored_id() const;    // newest stored here
+    DecisionId peer_newest() const;  // newest the peer had stored when it was last heard
     DecisionPtr decision() const;  // the newest this node acts on; null = none
 
+    struct Impl;  // node_impl.hpp; for the core's own files
+
 private:
-    struct Impl;
     std::unique_ptr<Impl> impl_;
 };
 

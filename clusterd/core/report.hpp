@@ -14,6 +14,7 @@ enum class Health : std::uint8_t { none, ok, degraded, failed, unknown };
 
 struct ResourceReport {
     ResourceState state = ResourceState::unknown;
+    bool stopped = false;        // certainly does nothing here; also of a failed one that was cleaned up
     Health health = Health::none;
     std::int64_t since_wall_ms = 0;
     int restarts_in_window = 0;
@@ -32,8 +33,5 @@ struct Report {
     std::map<std::string, std::string> failed_groups;  // group -> resource that used up its restarts here
     bool operator==(Report const&) const = default;
 };
-
-// In these states a resource certainly does nothing on its node.
-constexpr bool certainly_stopped(ResourceState s) { return s == ResourceState::offline; }
 
 }  // namespace clusterd

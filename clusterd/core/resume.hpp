@@ -15,12 +15,10 @@ struct ResumeState {
     std::uint32_t version = current_version;
     NodeIndex self = NodeIndex::a;
     Role role = Role::seeking;
-    bool granted = false;          // a grant of the peer's was received in joined_term
-    std::uint8_t permit_source = 0;
     Incarnation incarnation = 0;
     Incarnation peer_incarnation = 0;
     Instant peer_sent;             // newest send time of that incarnation
-    Term highest = 0, joined_term = 0, alone_term = 0;
+    Term highest = 0, joined_term = 0, granted_term = 0, alone_term = 0, was_in = 0;
     Instant permit_end, r_last, started;
     Instant last_grant;            // when the last fresh grant came
     Instant last_grant_sent;       // my send time it echoed
@@ -28,6 +26,7 @@ struct ResumeState {
     Slot peer_slot;
     Instant peer_slot_seen;
     Instant takeover_slot_seen;    // of the slot that step 2 saw; `forever` if none
+    Term takeover_slot_term = 0;   // its alone-term
     DecisionId newest;
 };
 static_assert(std::is_trivially_copyable_v<ResumeState> && sizeof(ResumeState) <= 4096);

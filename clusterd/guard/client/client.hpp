@@ -17,7 +17,8 @@ namespace clusterd {
 
 struct SpawnRequest {
     std::string resource;            // whose cgroup (or process group) it joins
-    std::string role;                // "main": the resource's own long-running process; else a one-shot's name ("start", "status", "check")
+    std::string role;                // "main": the resource's own long-running process; else a one-shot's name ("start", "stop", "status",
+                                     // "check", "check:2"). stop, status and check also run without a permit
     std::vector<std::string> argv;   // argv[0]: a path, or a name looked up in PATH
     std::vector<std::string> env;    // NAME=value, on top of a minimal PATH, LANG, HOME
     std::string working_directory;   // empty: /
@@ -33,10 +34,12 @@ struct ProcessInfo {
 };
 
 struct GuardEvent {
-    enum class Kind { exited, leave, host_gone, closed };
+    enum class Kind { exited, leave, host_gone, emergency_done, closed };
     Kind kind = Kind::closed;
     ProcessInfo process;      // exited
     std::string host;         // host_gone: the worker is told which agent host ended (it is started again on request)
+    bool proven = true;       // emergency_done: everything of resources has ended; else `message` names what may not have
+    std::string message;      // emergency_done: why it was done, how long it took, what is left
 };
 
 class GuardClient {
@@ -48,9 +51,12 @@ public:
 
     // ---- for agent hosts
     virtual Result<pid_t> spawn(SpawnRequest const& request);
-    virtual Result<Done> signal(std::string const& resource, std::string const& role, int signal);  // to that process
-    // SIGKILL to everything in the resource's cgroup (process group). Answered when all of it is dead; `remaining` > 0 if not within 5 s.
+    // main: to that process; one-shots: to their process group
+    virtual Result<Done> signal(std::string const& resource, std::string const& role, int signal);
+    // SIGKILL to everything in the resource's cgroup (process group). Answered when all of it is dead (then the guard forgets those
+    // that ended, too); `remaining` > 0 if not within 5 s.
     virtual Result<int> kill_all(std::string const& resource);
+    // Those that run, and a main process that ended by itself (kept until kill_all, an emergency stop or its next start).
     virtual Result<std::vector<ProcessInfo>> processes(std::string const& resource);
     virtual Result<int> count(std::string const& resource);  // processes alive in its cgroup (process group)
     // Recorded in the run directory before the answer; removed at an emergency stop and by the sweep of the next start.
@@ -61,12 +67,14 @@ public:
     virtual Result<int> host(std::string const& name);      // starts it if need be; returns a connected SOCK_SEQPACKET fd to it
     virtual Result<Done> kill_host(std::string const& name);
     virtual Result<Done> emergency_stop();                  // answered when done; error names what can't be proven stopped
+    // After the permit in the shared memory (guard/shared.hpp) went from none to valid; renewals need no call.
+    virtual void permit_began();
     virtual void ready();                                   // sd_notify READY=1
     virtual void status_line(std::string const& text);      // sd_notify STATUS=
     virtual void left();                                    // the clean leave is complete: the guard ends with 0
 
 protected:
-    GuardClient() = default;  // for test doubles
+    GuardClient();  // for test doubles
 
 private:
     struct Impl;

@@ -1,0 +1,470 @@
+#include "clusterd/core/node.hpp"
+
+#include "clusterd/core/names.hpp"
+#include "clusterd/core/node_impl.hpp"
+
+#include <algorithm>
+
+namespace clusterd {
+
+namespace {
+
+constexpr Duration leave_patience = std::chrono::seconds(60);  // for groups that are to move away
+constexpr Duration mark_patience = std::chrono::seconds(1);    // for the quorum disk to take the stop mark
+
+Membership make_membership(StartState const& s, Now now) {
+    Spec const& spec = (s.stored ? s.stored->config : s.seed)->spec;
+    Membership::Self const self{s.self, s.incarnation, s.store, spec.quorum_disk.has_value()};
+    if (!s.resume) return Membership(self, s.terms, now);
+    return Membership(self, s.terms, *s.resume, now);
+}
+
+}  // namespace
+
+Node::Impl::Impl(StartState s, Now now)
+    : start(std::move(s)),
+      config(start.stored ? start.stored->config : start.seed),
+      membership(make_membership(start, now)),
+      replication(start.self, start.store, start.stored, start.terms),
+      reconciler(start.self, start.incarnation),
+      last(now) {
+    reconciler.configure(spec(), now);
+    networks.assign(spec().networks.size(), 1);
+    surround();
+}
+
+// ---- what everyone needs to know of everyone ----------------------------------------------------------------------------------
+
+bool Node::Impl::may_run(Now now) const {
+    return !emergency && now.mono < membership.permit_end() - spec().timing.kill;
+}
+
+bool Node::Impl::peer_can_take() const {
+    if (!joined() || !sync_up || !replication.acting()) return false;
+    auto const& r = reports[at(peer())];
+    return r && !r->leaving && !replication.acting()->paused[at(peer())];
+}
+
+Rights Node::Impl::rights(Now now) const {
+    Rights r;
+    r.may_run = may_run(now);
+    DecisionPtr const& acting = replication.acting();
+    r.may_start = r.may_run && membership.role() != Role::seeking && acting && replication.confirmed() && acting->id.term == membership.term();
+    bool const patient = now.mono - leaving_since < leave_patience;
+    r.peer_takes = leaving && peer_can_take() && patient;
+    r.leaving_now = leaving && !r.peer_takes;
+    return r;
+}
+
+std::array<Report const*, 2> Node::Impl::known_reports() const {
+    std::array<Report const*, 2> known{};
+    known[at(self())] = &reconciler.report();
+    auto const& r = reports[at(peer())];
+    if (joined() && r && r->incarnation == membership.peer_incarnation()) known[at(peer())] = &*r;
+    return known;
+}
+
+PlanView Node::Impl::plan_view(Now now) const {
+    return PlanView{spec(), known_reports(), self(), joined(), membership.may_take_over(now), now};
+}
+
+void Node::Impl::surround() {
+    auto& a = membership.around;
+    a.timing = spec().timing;
+    DecisionPtr const& stored = replication.stored();
+    a.newest = id_of(stored);
+    a.cluster = stored ? stored->cluster : start.cluster;
+    a.listed = stored ? stored->stores : std::array<StoreId, 3>{};
+    a.fitness.groups_online = reconciler.groups_online();
+    a.fitness.networks_down = static_cast<std::uint8_t>(std::count(networks.begin(), networks.end(), 0));
+    a.networks = 0;
+    for (std::size_t i = 0; i < networks.size() && i < 32; ++i) a.networks |= static_cast<std::uint32_t>(networks[i]) << i;
+    a.anything_running = reconciler.anything_running() || emergency;
+    a.anything_online = reconciler.anything_online();
+    a.seed_disk = spec().quorum_disk.has_value() && replication.new_cluster();
+}
+
+// ---- the permit's end -----------------------------------------------------------------------------------------------------------
+
+// The worker's own enforcement, the first of several: at permit end - K everything is ended. `from`: effects before it are known.
+void Node::Impl::enforce_permit(Now now, Effects& out, std::size_t from) {
+    for (auto i = from; i < out.size(); ++i)
+        if (std::holds_alternative<effect::EmergencyStop>(out[i])) emergency = true;
+    Instant const end = membership.permit_end();
+    bool const due = now.mono >= end - spec().timing.kill && reconciler.anything_online() && emergency_for != end;
+    if (emergency || !due) return;
+    emergency = true;
+    emergency_for = end;
+    out.push_back(effect::EmergencyStop{"the permit ends"});
+    out.push_back(effect::RecordEvent{Severity::critical, "", "", "the permit ends (" + membership.last_change() + "): everything here is stopped"});
+}
+
+// ---- decisions --------------------------------------------------------------------------------------------------------------------
+
+// A decision is newly acted on: its configuration counts, and what was moved by it gets its timeline.
+void Node::Impl::adopt(Now now, Effects& out) {
+    DecisionPtr const acting = replication.acting();
+    if (acting == before) return;
+    if (acting && acting->config && acting->config->hash != config->hash) {
+        config = acting->config;
+        reconciler.configure(spec(), now);
+        networks.resize(spec().networks.size(), 1);
+        out.push_back(effect::RecordEvent{Severity::info, "", "", "the configuration of decision " + std::to_string(acting->id.term) + "." + std::to_string(acting->id.index) + " counts now"});
+    }
+    if (membership.leads() && acting) begin_timelines(now, before.get(), *acting);
+    before = acting;
+}
+
+void Node::Impl::begin_timelines(Now now, Decision const* old, Decision const& decision) {
+    for (auto const& [name, d] : decision.groups) {
+        GroupDecision const* was = nullptr;
+        if (old) {
+            auto const it = old->groups.find(name);
+            if (it != old->groups.end()) was = &it->second;
+        }
+        if (!was) continue;
+        if (d.draining_to && was->draining_to != d.draining_to) {
+            timelines.begin(now, name, d.owner, *d.draining_to, d.cause, now.mono, {});
+        } else if (d.owner != was->owner && !was->draining_to && d.owner == self() && membership.role() == Role::alone) {
+            Instant const heard = membership.r_last(), seeking = std::max(membership.seeking_since(), heard);
+            Instant const alone = std::max(membership.alone_since(), seeking);
+            Instant const allowed = std::clamp(membership.takeover_at(), alone, now.mono);
+            timelines.begin(now, name, was->owner, d.owner, d.cause, heard,
+                            {{"detect", to_ms(seeking - heard)}, {"arbitrate", to_ms(alone - seeking)}, {"permit wait", to_ms(allowed - alone)}, {"decide", to_ms(now.mono - allowed)}});
+        }
+    }
+}
+
+// Every store that votes is listed; the first decision after a join lists a new one.
+void Node::Impl::list_stores(Decision& d, bool& changed) const {
+    auto const list = [&](std::size_t i, StoreId id) {
+        if (id == 0 || d.stores[i] == id) return;
+        d.stores[i] = id;
+        changed = true;
+    };
+    list(at(self()), start.store);
+    if (joined()) list(at(peer()), replication.follower_store());
+    if (d.stores[2] == 0 && membership.disk_usable() && membership.disk_fresh()) list(2, membership.disk_id());
+}
+
+Decision Node::Impl::draft(bool& changed) const {
+    changed = replication.first_of_term();
+    Decision d;
+    if (replication.base()) {
+        d = *replication.base();
+    } else {
+        d.cluster = membership.disk_usable() ? membership.disk_cluster() : start.fresh_cluster;
+        d.config = start.seed;
+        changed = true;
+    }
+    list_stores(d, changed);
+    return d;
+}
+
+void Node::Impl::answer(Answer const& a, Effects& out) {
+    if (a.from_peer) out.push_back(effect::SendSync{a.answer});
+    else operations.answered(a.answer, out);
+}
+
+void Node::Impl::decide_commands(PlanView const& view, Decision& d, bool& changed, Effects& out) {
+    for (auto const& c : queue) {
+        Decision tried = d;
+        CommandVerdict const v = apply_command(view, c, tried);
+        Answer a{c, from_peer.contains(c.id), {c.id, v.accepted, {}, v.message}};
+        if (v.accepted && v.changed) {
+            d = std::move(tried);
+            changed = true;
+            answers.push_back(a);
+            reasons.push_back({Severity::info, "", (c.user.empty() ? std::string("an operator") : c.user) + ": " + word(c.verb) + " " + c.target +
+                                                       (c.to.empty() ? "" : " to " + c.to)});
+        } else {
+            answer(a, out);
+        }
+    }
+    queue.clear();
+    from_peer.clear();
+}
+
+void Node::Impl::lead(Now now, Effects& out) {
+    if (DecisionId const id = replication.committed_now(); id.exists()) {
+        for (auto const& r : reasons) out.push_back(effect::RecordEvent{r.severity, r.group, "", r.text});
+        for (auto a : answers) {
+            a.answer.under = id;
+            answer(a, out);
+        }
+        reasons.clear();
+        answers.clear();
+    }
+    if (!membership.leads()) {
+        for (auto const& a : answers) answer({a.command, a.from_peer, {a.command.id, false, {}, "the leader lost its office before it was decided; try again"}}, out);
+        for (auto const& c : queue) answer({c, from_peer.contains(c.id), {c.id, false, {}, "this node leads no more; try again"}}, out);
+        queue.clear();
+        from_peer.clear();
+        answers.clear();
+        reasons.clear();
+        timelines.clear();
+        return;
+    }
+    if (!replication.may_decide() || !membership.permitted(now)) return;
+    bool changed = false;
+    Decision d = draft(changed);
+    PlanView const view = plan_view(now);
+    reasons.clear();
+    decide_commands(view, d, changed, out);
+    Plan p = plan(view, d);
+    if (!changed && !p.changed) return;
+    reasons.insert(reasons.end(), p.reasons.begin(), p.reasons.end());
+    DecisionId const base = id_of(replication.base());
+    p.next.id = {membership.term(), base.term == membership.term() ? base.index + 1 : 1};
+    if (!p.next.config) p.next.config = config;
+    replication.propose(std::make_shared<Decision const>(std::move(p.next)));
+}
+
+// ---- commands -----------------------------------------------------------------------------------------------------------------
+
+void Node::Impl::route_commands(Effects& out) {
+    for (auto& c : operations.unsent()) {
+        bool const nothing_decided = !replication.acting();
+        if (membership.role() == Role::seeking || nothing_decided) {
+            operations.refuse(c.id, "this node has no quorum at the moment (" + membership.last_change() + "), so nothing can be decided; see 'clusterctl status'", out);
+        } else if (membership.leads()) {
+            queue.push_back(c);
+            operations.sent(c.id);
+        } else if (sync_up) {
+            out.push_back(effect::SendSync{sync::CommandForward{c}});
+            operations.sent(c.id);
+        } else {
+            operations.refuse(c.id, "the leader, " + name_of(spec(), peer()) + ", can't be reached at the moment; try again, or there", out);
+        }
+    }
+}
+
+// ---- resources ------------------------------------------------------------------------------------------------------------------
+
+// A network that is down here and well on the peer fails its addresses: the group is better off there.
+void Node::Impl::fail_addresses_of_bad_networks(Now now, Effects& out) {
+    if (!joined() || !membership.peer_heard(now)) return;
+    for (std::size_t i = 0; i < spec().networks.size() && i < 32; ++i) {
+        bool const better_there = networks[i] == 0 && (membership.peer().networks >> i & 1U) != 0;
+        if (!better_there) continue;
+        NetworkSpec const& n = spec().networks[i];
+        for (auto const& g : spec().groups)
+            for (auto const& r : g.resources) {
+                auto const it = r.attributes.find("interface");
+                if (r.type != "ip-address" || it == r.attributes.end() || it->second != n.interface) continue;
+                reconciler.fail(now, r.name, "network " + n.name + " is down here and well on " + name_of(spec(), peer()), false, out);
+            }
+    }
+}
+
+// While the peer's permit runs out, what can be found out ahead is: is the address free?
+void Node::Impl::prepare_takeover(Now now, Effects& out) {
+    auto const stint = static_cast<std::uint64_t>(membership.alone_since().ns);
+    if (membership.role() != Role::alone || membership.may_take_over(now) || prepared_stint == stint || !replication.acting()) return;
+    prepared_stint = stint;
+    for (auto const& g : spec().groups) {
+        auto const it = replication.acting()->groups.find(g.name);
+        if (it == replication.acting()->groups.end() || it->second.owner != peer()) continue;
+        for (auto const& r : g.resources)
+            if (r.type == "ip-address") out.push_back(effect::ResourceAction{ActionKind::prepare, r.name, 0, r.online_timeout});
+    }
+}
+
+void Node::Impl::report(Now now, Effects& out) {
+    DecisionId const under = replication.confirmed() ? id_of(replication.acting()) : DecisionId{};
+    if (!reconciler.refresh_report(now, under, leaving)) return;
+    if (sync_up) out.push_back(effect::SendSync{reconciler.report()});
+}
+
+void Node::Impl::leave_if_done(Now now, Effects& out) {
+    if (!leaving || left || emergency || reconciler.anything_running()) return;
+    Rights const r = rights(now);
+    if (r.peer_takes && replication.acting()) {
+        for (auto const& g : spec().groups) {
+            auto const it = replication.acting()->groups.find(g.name);
+            if (it != replication.acting()->groups.end() && it->second.owner == self() && g.possible[at(peer())]) return;
+        }
+    }
+    if (joined()) {
+        left = true;
+        out.push_back(effect::Left{});
+        return;
+    }
+    if (marked_since == long_ago) {  // the disk is told that everything here is stopped: the peer needn't wait
+        marked_since = now.mono;
+        membership.around.leaving = true;
+        membership.step_down(now, "leaves", out);
+        membership.advance(now, out);
+    }
+    bool const marked = !spec().quorum_disk || membership.stop_marked();
+    if (marked || now.mono - marked_since >= mark_patience) {
+        left = true;
+        out.push_back(effect::Left{});
+    }
+}
+
+void Node::Impl::tell_role(Effects& out) {
+    if (told_any_role && told_role == membership.role()) return;
+    told_any_role = true;
+    told_role = membership.role();
+    char const* const words[] = {"seeks the peer and the quorum disk", "is alone and goes on", "is joined with its peer"};
+    out.push_back(effect::RecordEvent{told_role == Role::joined ? Severity::info : Severity::warning, "", "",
+                                      name_of(spec(), self()) + " " + words[static_cast<int>(told_role)] + ": " + membership.last_change()});
+    if (told_role == Role::seeking) operations.leader_lost(out);
+}
+
+// ---- every step -----------------------------------------------------------------------------------------------------------------
+
+void Node::Impl::settle(Now now, Effects& out) {
+    // Each round may enable the next (a decision commits, is adopted, starts something, changes the report ...).
+    for (int round = 0; round < 8; ++round) {
+        auto const before_round = out.size();
+        surround();
+        membership.advance(now, out);
+        replication.advance(now, membership, sync_up, out);
+        adopt(now, out);
+        route_commands(out);
+        lead(now, out);
+        enforce_permit(now, out, before_round);
+        fail_addresses_of_bad_networks(now, out);
+        if (!emergency) reconciler.reconcile(now, rights(now), replication.acting().get(), out);
+        prepare_takeover(now, out);
+        report(now, out);
+        tell_role(out);
+        if (replication.acting()) timelines.observe(now, spec(), *replication.acting(), known_reports(), out);
+        operations.observe({spec(), replication.acting().get(), known_reports(), now}, out);
+        leave_if_done(now, out);
+        if (out.size() == before_round) break;
+    }
+}
+
+void Node::Impl::on(Now, event::Tick const&, Effects&) {}
+void Node::Impl::on(Now now, event::HeartbeatReceived const& e, Effects& out) { membership.on_heartbeat(now, e.heartbeat, out); }
+
+void Node::Impl::on(Now, event::SyncUp const&, Effects& out) {
+    sync_up = true;
+    replication.on_sync_up();
+    out.push_back(effect::SendSync{reconciler.report()});
+}
+
+void Node::Impl::on(Now, event::SyncDown const&, Effects& out) {
+    sync_up = false;
+    if (!membership.leads()) operations.leader_lost(out);
+}
+
+void Node::Impl::on(Now now, event::SyncReceived const& e, Effects& out) {
+    if (auto const* m = std::get_if<sync::FollowerState>(&e.message)) replication.on_sync(now, *m, membership, out);
+    else if (auto const* s = std::get_if<sync::StoreDecision>(&e.message)) replication.on_sync(now, *s, membership, out);
+    else if (auto const* d = std::get_if<sync::DecisionStored>(&e.message)) replication.on_sync(now, *d, membership);
+    else if (auto const* r = std::get_if<Report>(&e.message)) {
+        auto& known = reports[at(peer())];
+        if (r->node == peer() && (!known || known->incarnation != r->incarnation || r->sequence > known->sequence)) known = *r;
+    } else if (auto const* c = std::get_if<sync::CommandForward>(&e.message)) {
+        if (membership.leads()) {
+            queue.push_back(c->command);
+            from_peer.insert(c->command.id);
+        } else {
+            out.push_back(effect::SendSync{sync::CommandAnswer{c->command.id, false, {}, "the leader changed; try again"}});
+        }
+    } else if (auto const* a = std::get_if<sync::CommandAnswer>(&e.message)) operations.answered(*a, out);
+    else if (auto const* h = std::get_if<sync::History>(&e.message)) out.push_back(effect::RecordFailover{h->record, false});
+}
+
+void Node::Impl::on(Now now, event::Persisted const& e, Effects& out) {
+    if (replication.on_persisted(now, e, out)) {
+        surround();
+        membership.persisted(now, replication.durable(), replication.last_persist(), out);
+    }
+}
+
+void Node::Impl::on(Now now, event::CycleDone const& e, Effects& out) { membership.on_cycle(now, e, out); }
+void Node::Impl::on(Now now, event::DiskReadDone const& e, Effects& out) { membership.on_read(now, e, out); }
+void Node::Impl::on(Now now, event::DiskDecisionStored const& e, Effects&) { replication.on_disk_stored(now, e, membership); }
+void Node::Impl::on(Now now, event::DiskDecisionsLoaded const& e, Effects&) { replication.on_loaded(now, e, membership); }
+
+void Node::Impl::on(Now now, event::ResourceChanged const& e, Effects& out) {
+    if (!emergency) reconciler.on_changed(now, e, out);  // else all of it is found out again afterwards
+}
+void Node::Impl::on(Now now, event::HealthResult const& e, Effects& out) {
+    if (!emergency) reconciler.on_health(now, e, out);
+}
+
+void Node::Impl::on(Now, event::NetworkState const& e, Effects& out) {
+    if (e.network < 0 || static_cast<std::size_t>(e.network) >= networks.size()) return;
+    auto& well = networks[static_cast<std::size_t>(e.network)];
+    if (well == (e.well ? 1 : 0)) return;
+    well = e.well ? 1 : 0;
+    out.push_back(effect::RecordEvent{e.well ? Severity::info : Severity::warning, "", "",
+                                      "network " + spec().networks[static_cast<std::size_t>(e.network)].name + (e.well ? " is well again" : " is down here") + (e.message.empty() ? "" : ": " + e.message)});
+}
+
+void Node::Impl::on(Now now, event::CommandGiven const& e, Effects& out) {
+    Command c = e.command;
+    // "The other node" is settled where the command is given: it must not turn into the way back if it is asked twice.
+    if (c.verb == Verb::move && c.to.empty() && replication.acting()) {
+        auto const it = replication.acting()->groups.find(c.target);
+        if (it != replication.acting()->groups.end()) c.to = name_of(spec(), other(it->second.owner));
+    }
+    operations.given(std::move(c), now);
+    (void)out;
+}
+void Node::Impl::on(Now, event::CommandAbandoned const& e, Effects&) { operations.abandoned(e.id); }
+
+void Node::Impl::on(Now now, event::EmergencyStopped const& e, Effects& out) {
+    emergency = false;
+    reconciler.forget_states(now, e.proven ? "stopped at the permit's end" : e.message);
+    out.push_back(effect::RecordEvent{e.proven ? Severity::warning : Severity::critical, "", "", e.proven ? "everything here is stopped" : "not everything could be proven stopped: " + e.message});
+}
+
+void Node::Impl::on(Now now, event::LeaveRequested const&, Effects& out) {
+    if (leaving) return;
+    leaving = true;
+    leaving_since = now.mono;
+    out.push_back(effect::RecordEvent{Severity::info, "", "", name_of(spec(), self()) + " is being stopped: its groups move away or go offline"});
+}
+void Node::Impl::on(Now now, event::Forced const& e, Effects& out) {
+    membership.force(now);
+    out.push_back(effect::RecordEvent{Severity::critical, "", "", (e.user.empty() ? std::string("an operator") : e.user) + " forces quorum on " + name_of(spec(), self())});
+}
+void Node::Impl::on(Now, event::Measured const& e, Effects&) { membership.around.scheduling_delay_us = e.scheduling_delay_us; }
+
+// ---- Node -----------------------------------------------------------------------------------------------------------------------
+
+Node::Node(StartState start, Now now) : impl_(std::make_unique<Impl>(std::move(start), now)) {}
+Node::~Node() = default;
+Node::Node(Node&&) noexcept = default;
+Node& Node::operator=(Node&&) noexcept = default;
+
+Effects Node::step(Now now, Event const& event) {
+    Effects out;
+    impl_->last = now;
+    impl_->surround();
+    impl_->membership.advance(now, out);  // what time has ended is ended before the event is looked at
+    impl_->enforce_permit(now, out, 0);
+    std::visit([&](auto const& e) { impl_->on(now, e, out); }, event);
+    impl_->enforce_permit(now, out, 0);
+    impl_->settle(now, out);
+    return out;
+}
+
+Instant Node::next_wakeup() const {
+    Impl const& i = *impl_;
+    Instant at = std::min(i.membership.next_wakeup(i.last), i.reconciler.next_wakeup(i.last));
+    auto const later = [&](Instant t) {
+        if (t > i.last.mono) at = std::min(at, t);
+    };
+    later(i.replication.next_wakeup());
+    if (i.reconciler.anything_online()) later(i.membership.permit_end() - i.spec().timing.kill);
+    if (i.leaving && !i.left) later(i.marked_since == long_ago ? i.leaving_since + leave_patience : i.marked_since + mark_patience);
+    return at;
+}
+
+ResumeState Node::resume_state() const { return impl_->membership.resume(impl_->last); }
+Spec const& Node::spec() const { return impl_->spec(); }
+ConfigPtr Node::config() const { return impl_->config; }
+Instant Node::permit_end() const { return impl_->membership.permit_end(); }
+DecisionId Node::stored_id() const { return id_of(impl_->replication.stored()); }
+DecisionId Node::peer_newest() const { return impl_->membership.peer().newest; }
+DecisionPtr Node::decision() const { return impl_->replication.acting(); }
+
+}  // namespace clusterd

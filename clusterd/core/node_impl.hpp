@@ -1,0 +1,97 @@
+// The inside of Node, shared by node.cpp (what happens) and node_status.cpp (what is said about it). For no one else.
+#pragma once
+
+#include "clusterd/core/membership.hpp"
+#include "clusterd/core/node.hpp"
+#include "clusterd/core/operations.hpp"
+#include "clusterd/core/planner.hpp"
+#include "clusterd/core/reconciler.hpp"
+#include "clusterd/core/replication.hpp"
+#include "clusterd/core/timeline.hpp"
+
+namespace clusterd {
+
+struct Node::Impl {
+    Impl(StartState s, Now now);
+
+    StartState start;
+    ConfigPtr config;  // that counts now
+    Membership membership;
+    Replication replication;
+    Reconciler reconciler;
+    Timelines timelines;
+    Operations operations;
+    Now last;
+
+    bool sync_up = false;
+    std::array<std::optional<Report>, 2> reports;
+    std::vector<Command> queue;  // to the leader (this node): not decided yet
+    struct Answer {
+        Command command;
+        bool from_peer = false;
+        sync::CommandAnswer answer;
+    };
+    std::vector<Answer> answers;        // once the decision under way is committed
+    std::vector<Reason> reasons;        // of the decision under way
+    std::set<std::string> from_peer;    // ids of queued commands that came over the sync channel
+    DecisionPtr before;                 // what was acted on until now
+    Role told_role = Role::seeking;
+    bool told_any_role = false;
+
+    bool emergency = false;             // under way
+    Instant emergency_for = forever;    // the permit end it was for
+    bool leaving = false, left = false;
+    Instant leaving_since = long_ago, marked_since = long_ago;
+    std::vector<std::uint8_t> networks; // 1 = well
+    std::uint64_t prepared_stint = 0;   // Instant of the alone stint that prepared addresses
+    std::vector<std::string> warnings;
+
+    NodeIndex self() const { return start.self; }
+    NodeIndex peer() const { return other(start.self); }
+    Spec const& spec() const { return config->spec; }
+    bool joined() const { return membership.role() == Role::joined; }
+    bool may_run(Now now) const;
+    Rights rights(Now now) const;
+    bool peer_can_take() const;
+    std::array<Report const*, 2> known_reports() const;
+    PlanView plan_view(Now now) const;
+
+    void surround();
+    void settle(Now now, Effects& out);
+    void enforce_permit(Now now, Effects& out, std::size_t from);
+    void adopt(Now now, Effects& out);
+    void lead(Now now, Effects& out);
+    Decision draft(bool& changed) const;
+    void list_stores(Decision& d, bool& changed) const;
+    void decide_commands(PlanView const& view, Decision& d, bool& changed, Effects& out);
+    void answer(Answer const& a, Effects& out);
+    void begin_timelines(Now now, Decision const* old, Decision const& now_acting);
+    void fail_addresses_of_bad_networks(Now now, Effects& out);
+    void prepare_takeover(Now now, Effects& out);
+    void route_commands(Effects& out);
+    void leave_if_done(Now now, Effects& out);
+    void tell_role(Effects& out);
+    void report(Now now, Effects& out);
+
+    void on(Now now, event::Tick const&, Effects& out);
+    void on(Now now, event::HeartbeatReceived const& e, Effects& out);
+    void on(Now now, event::SyncUp const&, Effects& out);
+    void on(Now now, event::SyncDown const&, Effects& out);
+    void on(Now now, event::SyncReceived const& e, Effects& out);
+    void on(Now now, event::Persisted const& e, Effects& out);
+    void on(Now now, event::CycleDone const& e, Effects& out);
+    void on(Now now, event::DiskReadDone const& e, Effects& out);
+    void on(Now now, event::DiskDecisionStored const& e, Effects& out);
+    void on(Now now, event::DiskDecisionsLoaded const& e, Effects& out);
+    void on(Now now, event::ResourceChanged const& e, Effects& out);
+    void on(Now now, event::HealthResult const& e, Effects& out);
+    void on(Now now, event::NetworkState const& e, Effects& out);
+    void on(Now now, event::CommandGiven const& e, Effects& out);
+    void on(Now now, event::CommandAbandoned const& e, Effects& out);
+    void on(Now now, event::EmergencyStopped const& e, Effects& out);
+    void on(Now now, event::LeaveRequested const&, Effects& out);
+    void on(Now now, event::Forced const& e, Effects& out);
+    void on(Now now, event::Measured const& e, Effects& out);
+};
+
+}  // namespace clusterd

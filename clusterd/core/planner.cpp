@@ -1,0 +1,335 @@
+#include "clusterd/core/planner.hpp"
+
+#include "clusterd/core/names.hpp"
+
+#include <algorithm>
+
+namespace clusterd {
+
+bool all_stopped(GroupSpec const& group, Report const& report) {
+    return std::all_of(group.resources.begin(), group.resources.end(), [&](ResourceSpec const& r) {
+        auto const it = report.resources.find(r.name);
+        return it != report.resources.end() && it->second.stopped;
+    });
+}
+
+bool failback_open(FailbackSpec const& f, int minute) {
+    switch (f.kind) {
+    case FailbackSpec::Kind::never: return false;
+    case FailbackSpec::Kind::immediate: return true;
+    case FailbackSpec::Kind::window:
+        return f.from_minute <= f.to_minute ? minute >= f.from_minute && minute < f.to_minute : minute >= f.from_minute || minute < f.to_minute;
+    }
+    return false;
+}
+
+namespace {
+
+class Planning {
+public:
+    Planning(PlanView const& view, Decision const& current) : view_(view) { plan_.next = current; }
+
+    Plan run() {
+        drop_unknown_groups();
+        for (auto const& g : view_.spec.groups) {
+            auto [it, fresh] = plan_.next.groups.try_emplace(g.name);
+            if (fresh) place(g, it->second);
+            prune_ledger(g, it->second);
+            consider(g, it->second);
+        }
+        return std::move(plan_);
+    }
+
+private:
+    std::string const& name(NodeIndex n) const { return name_of(view_.spec, n); }
+    bool leaving(NodeIndex n) const { return view_.reports[at(n)] && view_.reports[at(n)]->leaving; }
+    bool paused(NodeIndex n) const { return plan_.next.paused[at(n)]; }
+    bool able(GroupSpec const& g, NodeIndex n) const { return view_.member(n) && g.possible[at(n)] && !paused(n) && !leaving(n); }
+    void because(Severity s, GroupSpec const& g, std::string text) {
+        plan_.changed = true;
+        plan_.reasons.push_back({s, g.name, std::move(text)});
+    }
+
+    void drop_unknown_groups() {
+        for (auto it = plan_.next.groups.begin(); it != plan_.next.groups.end();) {
+            if (find_group(view_.spec, it->first)) {
+                ++it;
+            } else {
+                it = plan_.next.groups.erase(it);
+                plan_.changed = true;
+            }
+        }
+    }
+
+    // First owner: the preferred, else the first possible node of the file that is up.
+    void place(GroupSpec const& g, GroupDecision& d) {
+        NodeIndex owner = g.preferred.value_or(NodeIndex::a);
+        if (!able(g, owner)) {
+            for (auto n : {NodeIndex::a, NodeIndex::b})
+                if (able(g, n)) {
+                    owner = n;
+                    break;
+                }
+        }
+        d.owner = owner;
+        d.wanted_online = g.start != GroupSpec::Start::manual;
+        d.away_by_failure = g.preferred && owner != *g.preferred;
+        d.cause = "first start";
+        because(Severity::info, g, "first start: " + name(owner) + " owns it");
+    }
+
+    void prune_ledger(GroupSpec const& g, GroupDecision& d) {
+        auto const oldest = view_.now.wall_ms - to_ms(g.failover_period);
+        // An entry from the future (the clock was set back) would count for ever: it counts from now.
+        for (auto& e : d.failovers) e.wall_ms = std::min(e.wall_ms, view_.now.wall_ms);
+        while (!d.failovers.empty() && d.failovers.front().wall_ms <= oldest) {
+            d.failovers.pop_front();
+            plan_.changed = true;
+        }
+    }
+
+    void consider(GroupSpec const& g, GroupDecision& d) {
+        if (!view_.member(d.owner)) {
+            take_over_if_allowed(g, d);
+        } else if (d.draining_to) {
+            finish_draining(g, d);
+        } else {
+            start_draining_if_due(g, d);
+        }
+    }
+
+    void take_over_if_allowed(GroupSpec const& g, GroupDecision& d) {
+        NodeIndex const self = view_.self;
+        if (!view_.may_take_over || !able(g, self)) return;
+        NodeIndex const from = d.owner;
+        d.owner = self;
+        d.draining_to.reset();
+        d.away_by_failure = g.preferred && *g.preferred != self;
+        d.drained_from.reset();
+        d.cause = name(from) + " is gone";
+        because(Severity::warning, g, name(from) + " is gone and its permit is over: " + name(self) + " takes over");
+    }
+
+    void finish_draining(GroupSpec const& g, GroupDecision& d) {
+        NodeIndex const to = *d.draining_to;
+        if (!able(g, to)) {
+            d.draining_to.reset();
+            d.cause = name(to) + " can't take it any more";
+            because(Severity::warning, g, name(to) + " can't take it any more: it stays on " + name(d.owner));
+            return;
+        }
+        // The report counts only for the very decision that says so: an older one may be from before a restart.
+        Report const* r = view_.reports[at(d.owner)];
+        if (!r || r->under != plan_.next.id || !all_stopped(g, *r)) return;
+        because(Severity::info, g, "offline on " + name(d.owner) + ": " + name(to) + " owns it now (" + d.cause + ")");
+        d.away_by_failure = d.away_by_failure && g.preferred && *g.preferred != to;
+        d.owner = to;
+        d.draining_to.reset();
+    }
+
+    void drain(GroupSpec const& g, GroupDecision& d, NodeIndex to, Severity severity, std::string cause) {
+        d.draining_to = to;
+        d.cause = cause;
+        because(severity, g, cause + ": it moves from " + name(d.owner) + " to " + name(to));
+    }
+
+    void start_draining_if_due(GroupSpec const& g, GroupDecision& d) {
+        NodeIndex const to = other(d.owner);
+        if (!able(g, to)) return;
+        if (leaving(d.owner)) {
+            d.away_by_failure = g.preferred && *g.preferred == d.owner;
+            drain(g, d, to, Severity::info, name(d.owner) + " is being stopped");
+        } else if (!g.possible[at(d.owner)]) {
+            drain(g, d, to, Severity::info, "not possible on " + name(d.owner));
+        } else if (fails_here(g, d)) {
+            fail_over(g, d, to);
+        } else if (d.away_by_failure && g.preferred == to && failback_open(g.failback, view_.now.local_minute) && peer_ready(to)) {
+            d.away_by_failure = false;
+            drain(g, d, to, Severity::info, "failback: " + name(to) + " is preferred and back");
+        }
+    }
+
+    bool fails_here(GroupSpec const& g, GroupDecision const& d) const {
+        Report const* r = view_.reports[at(d.owner)];
+        return r && d.wanted_online && r->under == plan_.next.id && r->failed_groups.contains(g.name);
+    }
+
+    // A node that has just joined is given nothing back before it has said what it runs.
+    bool peer_ready(NodeIndex n) const { return view_.reports[at(n)] && view_.reports[at(n)]->under == plan_.next.id; }
+
+    void fail_over(GroupSpec const& g, GroupDecision& d, NodeIndex to) {
+        if (static_cast<int>(d.failovers.size()) >= g.failover_limit) return;  // it stays; the owner retries
+        std::string const resource = view_.reports[at(d.owner)]->failed_groups.at(g.name);
+        d.failovers.push_back({view_.now.wall_ms, d.owner, resource});
+        d.away_by_failure = d.away_by_failure || (g.preferred && *g.preferred == d.owner);
+        drain(g, d, to, Severity::error,
+              resource + " failed on " + name(d.owner) + " (failover " + std::to_string(d.failovers.size()) + " of " +
+                  std::to_string(g.failover_limit) + ")");
+    }
+
+    PlanView const& view_;
+    Plan plan_;
+};
+
+// ---- operators ---------------------------------------------------------------------------------------------------------------
+
+class Commanding {
+public:
+    Commanding(PlanView const& view, Command const& command, Decision& decision) : view_(view), c_(command), d_(decision) {}
+
+    CommandVerdict run() {
+        if (c_.verb == Verb::pause || c_.verb == Verb::resume) {
+            auto const node = find_node(view_.spec, c_.target);
+            if (!node) return refuse("there is no node '" + c_.target + "'; the nodes are " + view_.spec.nodes[0].name + " and " + view_.spec.nodes[1].name);
+            return c_.verb == Verb::pause ? pause(*node) : resume(*node);
+        }
+        Found const f = find_by_name(view_.spec, c_.target);
+        if (!f.group) return refuse("there is no group or resource '" + c_.target + "'; 'clusterctl status' lists them");
+        auto const it = d_.groups.find(f.group->name);
+        if (it == d_.groups.end()) return refuse("group " + f.group->name + " has no owner yet; try again");
+        return on_group(*f.group, f.resource, it->second);
+    }
+
+private:
+    static CommandVerdict refuse(std::string why) { return {false, false, std::move(why)}; }
+    static CommandVerdict nothing(std::string why) { return {true, false, std::move(why)}; }
+    static CommandVerdict changed() { return {true, true, {}}; }
+    std::string const& name(NodeIndex n) const { return name_of(view_.spec, n); }
+
+    CommandVerdict on_group(GroupSpec const& g, ResourceSpec const* r, GroupDecision& d) {
+        switch (c_.verb) {
+        case Verb::online: return online(g, r, d);
+        case Verb::offline: return offline(g, r, d);
+        case Verb::move:
+            if (r) return refuse("'" + r->name + "' is a resource; groups are moved: clusterctl move " + g.name);
+            return move(g, d);
+        case Verb::fail:
+            if (!r) return refuse("'" + g.name + "' is a group; name one of its resources");
+            return fail(g, *r, d);
+        case Verb::reset: return reset(g, r, d);
+        case Verb::pause:
+        case Verb::resume: break;
+        }
+        return refuse("not for groups");
+    }
+
+    CommandVerdict online(GroupSpec const& g, ResourceSpec const* r, GroupDecision& d) {
+        GroupDecision const before = d;
+        if (!r) {
+            d.held_offline.clear();
+        } else {
+            auto const needed = with_dependencies(g, r->name);
+            if (!d.wanted_online)
+                for (auto const& other_one : g.resources) d.held_offline.insert(other_one.name);
+            for (auto const& n : needed) d.held_offline.erase(n);
+        }
+        d.wanted_online = true;
+        order_reset(g, r, d);
+        return changed();
+    }
+
+    CommandVerdict offline(GroupSpec const& g, ResourceSpec const* r, GroupDecision& d) {
+        GroupDecision const before = d;
+        if (!r) {
+            d.wanted_online = false;
+        } else {
+            for (auto const& n : with_dependents(g, r->name)) d.held_offline.insert(n);
+        }
+        return d == before ? nothing(c_.target + " is to be offline already") : changed();
+    }
+
+    CommandVerdict move(GroupSpec const& g, GroupDecision& d) {
+        NodeIndex to = other(d.owner);
+        if (!c_.to.empty()) {
+            auto const named = find_node(view_.spec, c_.to);
+            if (!named) return refuse("there is no node '" + c_.to + "'; the nodes are " + name(NodeIndex::a) + " and " + name(NodeIndex::b));
+            to = *named;
+        }
+        if (to == d.owner) {
+            if (d.draining_to) return refuse("group " + g.name + " is on its way to " + name(*d.draining_to) + "; wait for it, then move it back");
+            return nothing("group " + g.name + " is on " + name(to) + " already");
+        }
+        if (!g.possible[at(to)]) return refuse("group " + g.name + " is not possible on " + name(to) + " (attribute possible)");
+        if (!view_.member(to)) return refuse(name(to) + " is down: start clusterd there first");
+        if (d_.paused[at(to)]) return refuse(name(to) + " is paused: clusterctl resume " + name(to));
+        if (view_.reports[at(to)] && view_.reports[at(to)]->leaving) return refuse(name(to) + " is being stopped");
+        d.away_by_failure = false;
+        d.drained_from.reset();
+        d.draining_to = to;
+        d.cause = "moved by " + (c_.user.empty() ? std::string("an operator") : c_.user);
+        return changed();
+    }
+
+    CommandVerdict fail(GroupSpec const&, ResourceSpec const& r, GroupDecision& d) {
+        Report const* report = view_.reports[at(d.owner)];
+        auto const it = report ? report->resources.find(r.name) : decltype(report->resources.find(r.name)){};
+        if (!report || it == report->resources.end() || it->second.state != ResourceState::online)
+            return refuse(r.name + " is not online, so it can't be made to fail");
+        ++d.fail_orders[r.name];
+        return changed();
+    }
+
+    static void order_reset(GroupSpec const& g, ResourceSpec const* r, GroupDecision& d) {
+        for (auto const& each : g.resources)
+            if (!r || r->name == each.name) ++d.reset_orders[each.name];
+    }
+
+    CommandVerdict reset(GroupSpec const& g, ResourceSpec const* r, GroupDecision& d) {
+        order_reset(g, r, d);
+        d.failovers.clear();
+        return changed();
+    }
+
+    CommandVerdict pause(NodeIndex node) {
+        bool const was = d_.paused[at(node)];
+        d_.paused[at(node)] = true;
+        bool any = !was;
+        NodeIndex const to = other(node);
+        if (c_.drain) {
+            if (!view_.member(to) || d_.paused[at(to)]) return undo_pause(node, was, name(to) + " can't take the groups: it is " + (view_.member(to) ? "paused" : "down"));
+            for (auto const& g : view_.spec.groups) {
+                auto const it = d_.groups.find(g.name);
+                if (it == d_.groups.end() || it->second.owner != node || it->second.draining_to || !g.possible[at(to)]) continue;
+                it->second.draining_to = to;
+                it->second.drained_from = node;
+                it->second.cause = name(node) + " is paused and drained";
+                any = true;
+            }
+        }
+        return any ? changed() : nothing(name(node) + " is paused already");
+    }
+    CommandVerdict undo_pause(NodeIndex node, bool was, std::string why) {
+        d_.paused[at(node)] = was;
+        return refuse(std::move(why));
+    }
+
+    CommandVerdict resume(NodeIndex node) {
+        bool any = d_.paused[at(node)];
+        d_.paused[at(node)] = false;
+        if (c_.failback) {
+            if (!view_.member(node)) return refuse(name(node) + " is down: nothing can be moved back to it");
+            for (auto& [group, d] : d_.groups) {
+                if (d.drained_from != node || d.owner == node || d.draining_to) continue;
+                d.draining_to = node;
+                d.drained_from.reset();
+                d.cause = name(node) + " is resumed: the group goes back";
+                any = true;
+            }
+        }
+        return any ? changed() : nothing(name(node) + " is not paused");
+    }
+
+    PlanView const& view_;
+    Command const& c_;
+    Decision& d_;
+};
+
+}  // namespace
+
+Plan plan(PlanView const& view, Decision const& current) { return Planning(view, current).run(); }
+
+CommandVerdict apply_command(PlanView const& view, Command const& command, Decision& decision) {
+    return Commanding(view, command, decision).run();
+}
+
+}  // namespace clusterd

@@ -1,0 +1,389 @@
+#include "clusterd/core/reconciler.hpp"
+
+#include "clusterd/core/names.hpp"
+
+#include <algorithm>
+
+namespace clusterd {
+
+namespace {
+constexpr Duration probe_pace = std::chrono::seconds(1);   // of a state that can't be found out
+constexpr Duration kill_timeout = std::chrono::seconds(10);
+constexpr Duration kill_pace_most = std::chrono::seconds(30);
+constexpr Duration longest_retry = std::chrono::hours(1);
+
+bool active(ResourceState s) { return s != ResourceState::offline; }
+}  // namespace
+
+void Reconciler::configure(Spec const& spec, Now now) {
+    groups_ = spec.groups;
+    std::map<std::string, Local> next;
+    for (auto const& g : groups_) {
+        for (auto const& r : g.resources) {
+            auto const old = locals_.find(r.name);
+            Local l = old != locals_.end() ? std::move(old->second) : Local{};
+            if (old == locals_.end()) l.since_wall_ms = now.wall_ms;
+            l.spec = &r;
+            l.group = &g;
+            l.health.resize(r.health.size(), Health::none);
+            l.failed_in_row.resize(r.health.size());
+            l.unknown_in_row.resize(r.health.size());
+            next.emplace(r.name, std::move(l));
+        }
+    }
+    locals_ = std::move(next);
+}
+
+// ---- what is wanted here -------------------------------------------------------------------------------------------------------
+
+bool Reconciler::group_is_mine(GroupSpec const& g, Rights const& rights, Decision const* decision) const {
+    if (!rights.may_run || !decision) return false;
+    auto const it = decision->groups.find(g.name);
+    if (it == decision->groups.end()) return false;
+    GroupDecision const& d = it->second;
+    if (d.owner != self_ || d.draining_to || !d.wanted_online) return false;
+    if (rights.leaving_now || (rights.peer_takes && !g.possible[at(other(self_))])) return false;
+    return true;
+}
+
+void Reconciler::mark_wanted(GroupSpec const& g, Rights const& rights, Decision const* decision) {
+    bool const mine = group_is_mine(g, rights, decision);
+    for (auto const& r : g.resources) {
+        Local& l = locals_.at(r.name);
+        l.wanted = mine && r.possible[at(self_)] && !l.gave_up && !decision->groups.at(g.name).held_offline.contains(r.name);
+    }
+    // What needs something that isn't wanted isn't wanted either.
+    for (bool shrank = true; shrank;) {
+        shrank = false;
+        for (auto const& r : g.resources) {
+            Local& l = locals_.at(r.name);
+            if (l.wanted && !fulfilled(r.depends, [&](std::string const& n) { return locals_.at(n).wanted; })) {
+                l.wanted = false;
+                shrank = true;
+            }
+        }
+    }
+}
+
+void Reconciler::forgive(Local& l) {
+    l.gave_up = false;
+    l.restarts.clear();
+    l.retry_at = forever;
+    l.retry_wall_ms = 0;
+    l.backoff = Duration{0};
+    l.start_after = long_ago;
+}
+
+// `fail R` and `reset R` are counters in the decision: each rise is obeyed once, also if messages were lost in between.
+void Reconciler::take_orders(Now now, Local& l, GroupDecision const& d, bool mine, Effects& out) {
+    auto const value = [&](auto const& orders) {
+        auto const it = orders.find(l.spec->name);
+        return it == orders.end() ? std::uint64_t{0} : it->second;
+    };
+    auto const fails = value(d.fail_orders);
+    auto const resets = value(d.reset_orders);
+    bool const first = !l.orders_known;
+    bool const fail_now = !first && fails > l.fail_order;
+    bool const reset_now = !first && resets > l.reset_order;
+    l.orders_known = true;
+    l.fail_order = fails;
+    l.reset_order = resets;
+    if (reset_now) {
+        forgive(l);
+        if (l.state == ResourceState::offline) l.message.clear();
+    }
+    if (fail_now && mine && l.state == ResourceState::online) failed(now, l, "made to fail by an operator", true, out);
+}
+
+void Reconciler::reconcile(Now now, Rights const& rights, Decision const* decision, Effects& out) {
+    for (auto const& g : groups_) {
+        GroupDecision const* d = nullptr;
+        if (decision) {
+            auto const it = decision->groups.find(g.name);
+            if (it != decision->groups.end()) d = &it->second;
+        }
+        bool const owned = d && d->owner == self_;
+        for (auto const& r : g.resources) {
+            Local& l = locals_.at(r.name);
+            if (d) take_orders(now, l, *d, owned, out);
+            while (!l.restarts.empty() && now.mono - l.restarts.front() >= r.restart.period) l.restarts.pop_front();
+            if (l.gave_up && !owned) {  // another's now: a fresh start if it comes back
+                l.gave_up = false;
+                l.retry_at = forever;
+                l.retry_wall_ms = 0;
+                l.backoff = Duration{0};
+            } else if (l.gave_up && now.mono >= l.retry_at) {
+                l.gave_up = false;
+                l.retry_at = forever;
+                l.retry_wall_ms = 0;
+                out.push_back(effect::RecordEvent{Severity::info, g.name, r.name, "tried again after it stayed failed"});
+            }
+        }
+        mark_wanted(g, rights, decision);
+        for (auto const& r : g.resources) drive(now, locals_.at(r.name), rights, out);
+    }
+}
+
+bool Reconciler::needs_met(Local const& l) const {
+    return fulfilled(l.spec->depends, [&](std::string const& n) { return locals_.at(n).state == ResourceState::online; });
+}
+
+bool Reconciler::may_stay(Local const& l) const {
+    return fulfilled(l.spec->depends, [&](std::string const& n) {
+        auto const s = locals_.at(n).state;
+        return s == ResourceState::online || s == ResourceState::unknown;
+    });
+}
+
+// Nothing that can't be without this one is there any more.
+bool Reconciler::dependents_stopped(Local const& l) const {
+    auto const still_there = [&](std::string const& n) { return n != l.spec->name && locals_.at(n).state == ResourceState::online; };
+    return std::none_of(l.group->resources.begin(), l.group->resources.end(), [&](ResourceSpec const& r) {
+        Local const& other_one = locals_.at(r.name);
+        return &other_one != &l && active(other_one.state) && other_one.state != ResourceState::unknown &&
+               with_dependents(*l.group, l.spec->name).contains(r.name) && !fulfilled(r.depends, still_there);
+    });
+}
+
+// One resource, one step towards what is wanted.
+void Reconciler::drive(Now now, Local& l, Rights const& rights, Effects& out) {
+    if (l.action != 0) return;
+    switch (l.state) {
+    case ResourceState::unknown:
+        if (now.mono >= l.not_before) act(now, l, ActionKind::probe, out);
+        break;
+    case ResourceState::online:
+        if (!(l.wanted && may_stay(l)) && dependents_stopped(l)) act(now, l, ActionKind::stop, out);
+        break;
+    case ResourceState::failed:
+        if (!dependents_stopped(l) || now.mono < l.not_before) break;
+        act(now, l, l.kills > 0 ? ActionKind::kill : ActionKind::stop, out);
+        break;
+    case ResourceState::offline:
+        if (l.wanted && needs_met(l) && rights.may_start && now.mono >= l.start_after) act(now, l, ActionKind::start, out);
+        break;
+    case ResourceState::online_pending:
+    case ResourceState::offline_pending: break;  // never without an action under way
+    }
+}
+
+void Reconciler::act(Now now, Local& l, ActionKind kind, Effects& out) {
+    l.action = next_action_++;
+    l.kind = kind;
+    Duration timeout{};
+    switch (kind) {
+    case ActionKind::start:
+        timeout = l.spec->online_timeout;
+        set_state(now, l, ResourceState::online_pending, "", out);
+        break;
+    case ActionKind::stop:
+        timeout = l.spec->offline_timeout;
+        run_checks(l, false, out);
+        set_state(now, l, ResourceState::offline_pending, l.message, out);
+        break;
+    case ActionKind::kill:
+        timeout = kill_timeout;
+        run_checks(l, false, out);
+        set_state(now, l, ResourceState::offline_pending, l.message, out);
+        break;
+    default: timeout = l.spec->online_timeout; break;
+    }
+    out.push_back(effect::ResourceAction{kind, l.spec->name, l.action, timeout});
+}
+
+void Reconciler::set_state(Now now, Local& l, ResourceState s, std::string message, Effects&) {
+    if (l.state != s) l.since_wall_ms = now.wall_ms;
+    l.state = s;
+    l.message = std::move(message);
+}
+
+void Reconciler::run_checks(Local& l, bool run, Effects& out) {
+    if (l.checks_run == run || l.spec->health.empty()) return;
+    l.checks_run = run;
+    std::fill(l.failed_in_row.begin(), l.failed_in_row.end(), 0);
+    std::fill(l.unknown_in_row.begin(), l.unknown_in_row.end(), 0);
+    std::fill(l.health.begin(), l.health.end(), Health::none);
+    out.push_back(effect::Checks{l.spec->name, run});
+}
+
+// ---- what happens to resources -------------------------------------------------------------------------------------------------
+
+void Reconciler::on_changed(Now now, event::ResourceChanged const& e, Effects& out) {
+    auto const it = locals_.find(e.resource);
+    if (it == locals_.end()) return;
+    Local& l = it->second;
+    if (e.action != 0 && e.action != l.action) return;  // of an action that was given up
+    if (e.action == 0 && l.action != 0) return;          // its action will tell
+    ActionKind const kind = l.kind;
+    bool const asked = e.action != 0;
+    l.action = 0;
+    std::string const& why = e.message;
+    if (e.state == ResourceState::unknown) {
+        l.not_before = now.mono + (asked && kind == ActionKind::probe ? probe_pace : Duration{0});
+        bool const stop_failed = asked && (kind == ActionKind::stop || kind == ActionKind::kill);
+        if (!stop_failed) {
+            set_state(now, l, ResourceState::unknown, why, out);
+            run_checks(l, false, out);
+            return;
+        }
+    }
+    if (asked && (kind == ActionKind::stop || kind == ActionKind::kill)) {
+        if (e.state == ResourceState::offline) {
+            l.kills = 0;
+            set_state(now, l, ResourceState::offline, l.gave_up ? l.message : "", out);
+            return;
+        }
+        ++l.kills;
+        l.not_before = now.mono + (l.kills == 1 ? Duration{0} : std::min<Duration>(std::chrono::seconds(l.kills), kill_pace_most));
+        set_state(now, l, ResourceState::failed, why, out);
+        out.push_back(effect::RecordEvent{l.kills > 1 ? Severity::critical : Severity::error, l.group->name, l.spec->name,
+                                          std::string(kind == ActionKind::stop ? "could not be taken offline: " : "could not be killed: ") + why});
+        return;
+    }
+    switch (e.state) {
+    case ResourceState::online:
+        if (l.state != ResourceState::online) set_state(now, l, ResourceState::online, why, out);
+        run_checks(l, true, out);
+        break;
+    case ResourceState::offline:
+        if (asked || l.state == ResourceState::unknown) set_state(now, l, ResourceState::offline, l.gave_up ? l.message : "", out);
+        else failed(now, l, why.empty() ? "went offline by itself" : why, e.restart_here, out);
+        break;
+    default: failed(now, l, why, e.restart_here, out); break;
+    }
+}
+
+void Reconciler::on_health(Now now, event::HealthResult const& e, Effects& out) {
+    auto const it = locals_.find(e.resource);
+    if (it == locals_.end() || e.check < 0 || static_cast<std::size_t>(e.check) >= it->second.health.size()) return;
+    Local& l = it->second;
+    if (!l.checks_run || l.state != ResourceState::online) return;
+    auto const i = static_cast<std::size_t>(e.check);
+    HealthSpec const& check = l.spec->health[i];
+    l.health[i] = e.result;
+    l.failed_in_row[i] = e.result == Health::failed ? l.failed_in_row[i] + 1 : 0;
+    l.unknown_in_row[i] = e.result == Health::unknown ? l.unknown_in_row[i] + 1 : 0;
+    l.message = e.result == Health::ok ? "" : "check " + check.type + ": " + e.message;
+    bool const too_often = l.failed_in_row[i] >= check.failures;
+    bool const unknown_too_often = check.unknown_failures > 0 && l.unknown_in_row[i] >= check.unknown_failures;
+    if (!too_often && !unknown_too_often) return;
+    int const times = too_often ? l.failed_in_row[i] : l.unknown_in_row[i];
+    failed(now, l, "check " + check.type + (too_often ? " failed " : " could not be run ") + std::to_string(times) + " times in a row: " + e.message, true, out);
+}
+
+void Reconciler::fail(Now now, std::string const& resource, std::string const& why, bool restart_here, Effects& out) {
+    auto const it = locals_.find(resource);
+    if (it != locals_.end() && it->second.state == ResourceState::online && it->second.action == 0)
+        failed(now, it->second, why, restart_here, out);
+}
+
+// A real failure: restart here while the window allows it, else give up and let the leader move the group.
+void Reconciler::failed(Now now, Local& l, std::string const& why, bool restart_here, Effects& out) {
+    run_checks(l, false, out);
+    set_state(now, l, ResourceState::failed, why, out);
+    l.kills = 0;
+    l.not_before = long_ago;
+    if (!l.wanted) return;
+    RestartSpec const& r = l.spec->restart;
+    if (restart_here && static_cast<int>(l.restarts.size()) < r.limit) {
+        l.restarts.push_back(now.mono);
+        l.start_after = now.mono + r.delay;
+        out.push_back(effect::RecordEvent{Severity::warning, l.group->name, l.spec->name,
+                                          "failed: " + why + "; restarted here (" + std::to_string(l.restarts.size()) + " of " + std::to_string(r.limit) + ")"});
+        return;
+    }
+    l.gave_up = true;
+    l.backoff = l.backoff.count() == 0 ? l.spec->retry_after : std::min(2 * l.backoff, longest_retry);
+    l.retry_at = now.mono + l.backoff;
+    l.retry_wall_ms = now.wall_ms + to_ms(l.backoff);
+    out.push_back(effect::RecordEvent{Severity::error, l.group->name, l.spec->name,
+                                      "failed: " + why + (restart_here ? "; its restarts here are used up" : "; a restart here can't help") +
+                                          "; tried again in " + std::to_string(to_ms(l.backoff) / 1000) + " s if it stays here"});
+}
+
+void Reconciler::forget_states(Now now, std::string const& why) {
+    for (auto& [name, l] : locals_) {
+        l.action = 0;
+        l.state = ResourceState::unknown;
+        l.since_wall_ms = now.wall_ms;
+        l.message = why;
+        l.not_before = long_ago;
+        l.kills = 0;
+        l.checks_run = false;
+        std::fill(l.health.begin(), l.health.end(), Health::none);
+    }
+}
+
+// ---- answers ------------------------------------------------------------------------------------------------------------------
+
+bool Reconciler::anything_running() const {
+    return std::any_of(locals_.begin(), locals_.end(), [](auto const& e) { return active(e.second.state) || e.second.action != 0; });
+}
+
+bool Reconciler::anything_online() const {
+    return std::any_of(locals_.begin(), locals_.end(), [](auto const& e) {
+        return active(e.second.state) && e.second.state != ResourceState::unknown;
+    });
+}
+
+std::uint32_t Reconciler::groups_online() const {
+    std::uint32_t n = 0;
+    for (auto const& g : groups_)
+        n += std::any_of(g.resources.begin(), g.resources.end(), [&](ResourceSpec const& r) { return locals_.at(r.name).state == ResourceState::online; });
+    return n;
+}
+
+Instant Reconciler::next_wakeup(Now now) const {
+    Instant at = forever;
+    for (auto const& [name, l] : locals_) {
+        if (l.gave_up) at = std::min(at, l.retry_at);
+        bool const waits = l.action == 0 && l.not_before > long_ago &&
+                           (l.state == ResourceState::unknown || l.state == ResourceState::failed);
+        if (waits && l.not_before > now.mono) at = std::min(at, l.not_before);
+        if (l.action == 0 && l.state == ResourceState::offline && l.wanted && l.start_after > now.mono) at = std::min(at, l.start_after);
+    }
+    return at;
+}
+
+Health Reconciler::health_of(Local const& l) const {
+    for (auto h : {Health::failed, Health::degraded, Health::unknown, Health::ok})
+        if (std::find(l.health.begin(), l.health.end(), h) != l.health.end()) return h;
+    return Health::none;
+}
+
+// A resource whose restarts are used up is failed for everyone who looks, though it was cleaned up.
+ResourceState Reconciler::shown_state(Local const& l) const {
+    return l.gave_up && l.state == ResourceState::offline ? ResourceState::failed : l.state;
+}
+
+bool Reconciler::refresh_report(Now now, DecisionId under, bool leaving) {
+    Report r;
+    r.node = self_;
+    r.incarnation = incarnation_;
+    r.sequence = report_.sequence;
+    r.under = under;
+    r.leaving = leaving;
+    for (auto const& [name, l] : locals_) {
+        ResourceReport& e = r.resources[name];
+        e.state = shown_state(l);
+        e.stopped = l.state == ResourceState::offline && l.action == 0;
+        e.health = health_of(l);
+        e.since_wall_ms = l.since_wall_ms;
+        e.restarts_in_window = static_cast<int>(l.restarts.size());
+        e.retry_wall_ms = l.retry_wall_ms;
+        e.message = l.message;
+        if (l.gave_up && l.spec->affects_group) r.failed_groups.emplace(l.group->name, name);
+    }
+    if (r == report_) return false;
+    r.sequence = std::max(report_.sequence + 1, static_cast<std::uint64_t>(now.mono.ns));
+    report_ = std::move(r);
+    return true;
+}
+
+std::map<std::string, ResourceState> Reconciler::states() const {
+    std::map<std::string, ResourceState> s;
+    for (auto const& [name, l] : locals_) s.emplace(name, l.state);
+    return s;
+}
+
+}  // namespace clusterd

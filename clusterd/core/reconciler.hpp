@@ -1,0 +1,94 @@
+// The reconciler compares what this node runs with what the decision wants of it, and works towards it: puts online, takes
+// offline, restarts, gives up. It also counts failures (design.md, "Failure policy").
+//
+// Level-triggered: reconcile() looks at everything each time, so a lost message costs time and nothing else.
+// Promise: nothing is started without Rights.may_start, which the caller gives only with a valid permit and under a committed
+// decision of the term the node is joined or alone in.
+#pragma once
+
+#include "clusterd/core/events.hpp"
+#include "clusterd/core/status.hpp"
+
+#include <deque>
+#include <map>
+
+namespace clusterd {
+
+struct Rights {
+    bool may_run = false;    // the permit holds, and it isn't about to end
+    bool may_start = false;  // and the decision acted on is of the present term
+    bool leaving_now = false;  // a clean stop, and no able peer takes the groups
+    bool peer_takes = false;   // leaving, but the peer takes what is possible there
+};
+
+class Reconciler {
+public:
+    Reconciler(NodeIndex self, Incarnation incarnation) : self_(self), incarnation_(incarnation) {}
+
+    // A new configuration: resources that stay keep their state; new ones are to be found out.
+    void configure(Spec const& spec, Now now);
+    void reconcile(Now now, Rights const& rights, Decision const* decision, Effects& out);
+
+    void on_changed(Now now, event::ResourceChanged const& e, Effects& out);
+    void on_health(Now now, event::HealthResult const& e, Effects& out);
+    // Everything was ended from outside (emergency stop): what is true now has to be found out.
+    void forget_states(Now now, std::string const& why);
+    void fail(Now now, std::string const& resource, std::string const& why, bool restart_here, Effects& out);
+
+    bool anything_running() const;  // or being started, stopped, or not known
+    bool anything_online() const;   // or being started or stopped, as far as known
+    std::uint32_t groups_online() const;
+    Instant next_wakeup(Now now) const;
+    Report const& report() const { return report_; }
+    bool refresh_report(Now now, DecisionId under, bool leaving);  // true: it changed
+    std::map<std::string, ResourceState> states() const;
+
+private:
+    struct Local {
+        ResourceSpec const* spec = nullptr;
+        GroupSpec const* group = nullptr;
+        ResourceState state = ResourceState::unknown;
+        std::string message;
+        std::int64_t since_wall_ms = 0;
+        std::uint64_t action = 0;  // under way; 0 = none
+        ActionKind kind = ActionKind::probe;
+        std::deque<Instant> restarts;  // within spec->restart.period
+        Instant not_before = long_ago;   // pace of repeated probes and kills
+        Instant start_after = long_ago;  // restart delay
+        bool gave_up = false;           // restarts used up: failed until retry_at, reset, or another owner
+        Instant retry_at = forever;
+        std::int64_t retry_wall_ms = 0;
+        Duration backoff{0};
+        int kills = 0;                  // in a row, without success
+        bool checks_run = false;
+        std::vector<Health> health;
+        std::vector<int> failed_in_row, unknown_in_row;
+        std::uint64_t fail_order = 0, reset_order = 0;
+        bool orders_known = false;
+        bool wanted = false;
+    };
+
+    bool group_is_mine(GroupSpec const& g, Rights const& rights, Decision const* decision) const;
+    void mark_wanted(GroupSpec const& g, Rights const& rights, Decision const* decision);
+    void take_orders(Now now, Local& l, GroupDecision const& d, bool mine, Effects& out);
+    void drive(Now now, Local& l, Rights const& rights, Effects& out);
+    bool dependents_stopped(Local const& l) const;
+    bool needs_met(Local const& l) const;     // what it needs is online: it may be started
+    bool may_stay(Local const& l) const;      // what it needs is online or being found out: no reason to stop it
+    void act(Now now, Local& l, ActionKind kind, Effects& out);
+    void set_state(Now now, Local& l, ResourceState s, std::string message, Effects& out);
+    void run_checks(Local& l, bool run, Effects& out);
+    void failed(Now now, Local& l, std::string const& why, bool restart_here, Effects& out);
+    void forgive(Local& l);
+    Health health_of(Local const& l) const;
+    ResourceState shown_state(Local const& l) const;
+
+    NodeIndex self_;
+    Incarnation incarnation_;
+    std::map<std::string, Local> locals_;
+    std::vector<GroupSpec> groups_;  // own copy: Local points into it
+    Report report_;
+    std::uint64_t next_action_ = 1;
+};
+
+}  // namespace clusterd

@@ -1,0 +1,354 @@
+// The guard's children: the worker, the agent hosts, and every process started for a resource; their starts and their ends.
+#include "clusterd/guard/cgroup.hpp"
+#include "clusterd/guard/guard.hpp"
+#include "clusterd/guard/log.hpp"
+#include "clusterd/guard/proctree.hpp"
+#include "clusterd/guard/spawn.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <initializer_list>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+namespace clusterd::guard {
+
+namespace {
+
+constexpr std::int64_t quick = 3 * second;        // a worker that dies sooner waits before it is started again
+constexpr int give_up_after = 5;                  // deaths in a row of a worker that was never ready
+
+// Our environment without what is meant for us alone, and `extra` after it.
+char* const* environment_with(char* const* extra) {
+    static char* env[512];
+    int n = 0;
+    for (char** e = environ; *e && n < 480; ++e) {
+        bool mine = false;
+        for (char const* name : {"NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID=", "CLUSTERD_GUARD_", "CLUSTERD_SHARED_FD=", "CLUSTERD_RESUME=",
+                                 "CLUSTERD_WORKER_FD=", "CLUSTERD_LOG_FORMAT=", "CLUSTERD_RUN_DIR=", "LISTEN_"})
+            mine = mine || std::strncmp(*e, name, std::strlen(name)) == 0;
+        if (!mine) env[n++] = *e;
+    }
+    while (*extra && n < 510) env[n++] = *extra++;
+    env[n] = nullptr;
+    return env;
+}
+
+void mutable_text(char*& to, Path& from) { to = from.s; }
+
+// Both ends, ours not to be inherited and never waiting.
+bool make_pair(int ends[2]) {
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return false;
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    return true;
+}
+
+Line how_it_ended(int status) {
+    Line text;
+    if (WIFSIGNALED(status)) text.add("was killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else text.add("exited with status %d", WEXITSTATUS(status));
+    return text;
+}
+
+void log_start_error(int& fd, char const* what) {
+    if (fd < 0) return;
+    Line text;
+    ssize_t const n = read(fd, text.s, sizeof text.s - 1);
+    close(fd);
+    fd = -1;
+    if (n > 0) log(Level::error, "%s: %s", what, text.s);
+}
+
+void worker_died(int status) {
+    std::int64_t const now = boot_now();
+    Worker& w = g.worker;
+    bool const wanted = w.stopping;
+    log_start_error(w.error_fd, "clusterd-worker");
+    client_closed(0);
+    w.pid = 0;
+    w.stopping = false;
+    if (g.finishing) return;
+    if (g.left || (g.leaving && WIFEXITED(status) && WEXITSTATUS(status) == 0)) {
+        begin_finish(0);
+        return;
+    }
+    Line const how = how_it_ended(status);
+    if (!g.was_ready && WIFEXITED(status) && g.shared->worker_starts.load() == 1) {
+        int const code = WEXITSTATUS(status);
+        if (code == 1 || code == 2 || code == 127) {  // it has said why
+            begin_finish(code == 2 ? 2 : 1);
+            return;
+        }
+    }
+    w.quick_deaths = now - w.started < quick && !wanted ? w.quick_deaths + 1 : 0;
+    if (!g.was_ready && w.quick_deaths >= give_up_after) {
+        log(Level::error, "the worker %s, for the %dth time before it was ever ready: start refused", how.s, w.quick_deaths);
+        begin_finish(1);
+        return;
+    }
+    std::int64_t delay = 0;
+    if (w.quick_deaths > 1) delay = (100 * ms) << (w.quick_deaths - 2 > 6 ? 6 : w.quick_deaths - 2);
+    if (delay > 5 * second) delay = 5 * second;
+    w.start_at = now + delay;
+    if (wanted) log(Level::notice, "the old worker has ended; a new one goes on");
+    else log(Level::error, "the worker %s; a new one goes on for it %s", how.s, delay ? "after a pause, since it died soon" : "at once");
+}
+
+void host_died(int index, int status) {
+    Host& host = g.hosts[index];
+    log_start_error(host.error_fd, "cluster-agent");
+    if (!host.dying) log(Level::error, "agent host %s (pid %d) %s", host.name.s, host.pid, how_it_ended(status).s);
+    if (!g.cgroup.empty()) {
+        Path const path = cgroup_path(g.cgroup, "host", host.name.s);
+        kill_cgroup(path.s);  // what it forked itself
+        remove_cgroup(path.s);
+    }
+    client_closed(1 + index);
+    close(host.worker_fd);
+    Name const name = host.name;
+    host = {};
+    send_host_gone(name.s);
+}
+
+void process_died(Process& process, int status) {
+    if (process.error_fd >= 0) handle_start(static_cast<int>(&process - g.processes));  // first that it was started (or why not)
+    process.running = false;
+    process.wait_status = status;
+    Name const resource = process.resource;
+    // Kept: the main process's end until the resource is over (forget_ended), and what no host could be told.
+    if (process.failed_start || (send_exited(process) && !(process.role == "main"))) process = {};
+    record(resource.s);
+}
+
+}  // namespace
+
+bool start_worker() {
+    Worker& w = g.worker;
+    int control[2];
+    if (!make_pair(control)) {
+        log(Level::error, "no socket for the worker: %s", strerror(errno));
+        return false;
+    }
+    std::uint32_t const starts = g.shared->worker_starts.fetch_add(1) + 1;
+    Path program;
+    program.add("%s/clusterd-worker", g.programs.s);
+    Text<32> resume;
+    resume.add("CLUSTERD_RESUME=%d", starts > 1 ? 1 : 0);
+    char guard_fd[] = "CLUSTERD_GUARD_FD=3", shared_fd[] = "CLUSTERD_SHARED_FD=4";
+    char* extra[] = {guard_fd, shared_fd, starts > 1 ? resume.s : nullptr, nullptr};
+    char node[] = "--node", config[] = "--config", state[] = "--state-dir", run[] = "--run-dir", key[] = "--key", format[] = "--log-format";
+    Text<16> format_name{log_format_name()};
+    char* argv[] = {program.s, node, g.options.node.s, config, nullptr, state, nullptr, run, nullptr, key, nullptr, format, format_name.s, nullptr};
+    mutable_text(argv[4], g.options.config);
+    mutable_text(argv[6], g.options.state_dir);
+    mutable_text(argv[8], g.options.run_dir);
+    mutable_text(argv[10], g.options.key);
+    Launch launch;
+    launch.argv = argv;
+    launch.env = environment_with(extra);
+    launch.pass[0] = control[1];
+    launch.pass[1] = g.shared_fd;
+    launch.dies_with_guard = true;
+    Launched const started = clusterd::guard::launch(launch);
+    int const error = errno;
+    close(control[1]);
+    if (started.pid < 0) {
+        close(control[0]);
+        log(Level::error, "the worker can't be started: %s", strerror(error));
+        return false;
+    }
+    w.pid = started.pid;
+    w.started = boot_now();
+    w.ready = false;
+    w.stopping = false;
+    w.error_fd = started.error_fd;
+    g.clients[0].fd = control[0];
+    ++g.clients[0].generation;
+    watch(control[0], watched_client, 0);
+    if (g.leaving) send_leave();
+    return true;
+}
+
+void kill_worker() {
+    if (g.worker.pid == 0) return;
+    g.worker.stopping = true;
+    kill(g.worker.pid, SIGKILL);
+}
+
+int find_host(char const* name) {
+    for (int i = 0; i < max_hosts; ++i)
+        if (g.hosts[i].pid && g.hosts[i].name == name) return i;
+    return -1;
+}
+
+bool start_host(char const* name, Line& why) {
+    int index = 0;
+    while (index < max_hosts && g.hosts[index].pid) ++index;
+    if (index == max_hosts) {
+        why.add("agent host %s: there are already %d", name, max_hosts);
+        return false;
+    }
+    Path program;
+    program.add("%s/cluster-agent", g.programs.s);
+    if (access(program.s, X_OK) != 0) {
+        why.add("agent host %s: %s: %s", name, program.s, strerror(errno));
+        return false;
+    }
+    int control[2], frames[2];
+    if (!make_pair(control)) {
+        why.add("agent host %s: no socket: %s", name, strerror(errno));
+        return false;
+    }
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, frames) != 0) {
+        why.add("agent host %s: no socket: %s", name, strerror(errno));
+        close(control[0]);
+        close(control[1]);
+        return false;
+    }
+    Name host_name{name};
+    char* argv[] = {program.s, host_name.s, nullptr};
+    char guard_fd[] = "CLUSTERD_GUARD_FD=3", worker_fd[] = "CLUSTERD_WORKER_FD=4";
+    Text<64> format;
+    format.add("CLUSTERD_LOG_FORMAT=%s", log_format_name());
+    Path run_dir;
+    run_dir.add("CLUSTERD_RUN_DIR=%s", g.options.run_dir.s);
+    char* extra[] = {guard_fd, worker_fd, format.s, run_dir.s, nullptr};
+    Launch launch;
+    launch.argv = argv;
+    launch.env = environment_with(extra);
+    launch.pass[0] = control[1];
+    launch.pass[1] = frames[1];
+    launch.dies_with_guard = true;
+    launch.cgroup_fd = g.cgroup.empty() ? -1 : open_cgroup(g.cgroup, "host", name);
+    Launched const started = clusterd::guard::launch(launch);
+    int const error = errno;
+    if (launch.cgroup_fd >= 0) close(launch.cgroup_fd);
+    close(control[1]);
+    close(frames[1]);
+    if (started.pid < 0) {
+        why.add("agent host %s can't be started: %s", name, strerror(error));
+        close(control[0]);
+        close(frames[0]);
+        return false;
+    }
+    Host& host = g.hosts[index];
+    host.name.set(name);
+    host.pid = started.pid;
+    host.worker_fd = frames[0];
+    host.dying = false;
+    host.error_fd = started.error_fd;
+    Client& client = g.clients[1 + index];
+    client.fd = control[0];
+    ++client.generation;
+    watch(control[0], watched_client, 1 + index);
+    return true;
+}
+
+void kill_host(int index) {
+    Host& host = g.hosts[index];
+    host.dying = true;
+    if (!g.cgroup.empty()) kill_cgroup(cgroup_path(g.cgroup, "host", host.name.s).s);
+    kill(host.pid, SIGKILL);
+}
+
+void reap_children() {
+    for (;;) {
+        int status = 0;
+        pid_t const pid = waitpid(-1, &status, WNOHANG);
+        if (pid <= 0) return;
+        if (pid == g.worker.pid) {
+            worker_died(status);
+            continue;
+        }
+        for (int i = 0; i < max_hosts; ++i)
+            if (g.hosts[i].pid == pid) host_died(i, status);
+        for (Process& process : g.processes)
+            if (process.pid == pid && process.running) process_died(process, status);
+        // Anything else was left to us by a child of ours: a subreaper buries it.
+    }
+}
+
+Process* free_process() {
+    Process* oldest = nullptr;
+    for (Process& process : g.processes) {
+        if (process.pid == 0) return &process;
+        if (!process.running && (!oldest || process.start < oldest->start)) oldest = &process;
+    }
+    if (oldest) *oldest = {};
+    return oldest;
+}
+
+void forget_ended(char const* resource) {
+    for (Process& process : g.processes)
+        if (process.pid && !process.running && (!resource || process.resource == resource)) process = {};
+}
+
+bool record(char const* resource) {
+    static OwnedProcess processes[max_processes];
+    static OwnedAddress addresses[max_addresses];
+    int n_processes = 0, n_addresses = 0;
+    for (Process const& process : g.processes)
+        if (process.pid && process.running && process.resource == resource) processes[n_processes++] = {process.pid, process.start};
+    for (OwnedAddress const& owned : g.addresses)
+        if (!owned.address.empty() && owned.resource == resource) addresses[n_addresses++] = owned;
+    bool const ok = write_owned(g.options.run_dir.s, resource, processes, n_processes, addresses, n_addresses);
+    if (!ok) log(Level::error, "resource %s: can't record in %s/owned what it owns: %s", resource, g.options.run_dir.s, strerror(errno));
+    return ok;
+}
+
+namespace {
+
+struct Marked {
+    Text<160> variable;
+    bool kill = false;
+    int n = 0;
+};
+
+void visit_marked(Running const& process, void* context) {
+    auto& marked = *static_cast<Marked*>(context);
+    for (Process const& known : g.processes)
+        if (known.pid == process.pid && known.running) return;  // counted and killed by the table
+    if (!has_variable(process.pid, marked.variable.s)) return;
+    ++marked.n;
+    if (marked.kill) signal_exactly(process, SIGKILL);
+}
+
+int marked_of(char const* resource, bool kill_them) {
+    Marked marked;
+    marked.variable.add("CLUSTERD_RESOURCE=%s", resource);
+    marked.kill = kill_them;
+    for_each_descendant(getpid(), g.worker.pid, visit_marked, &marked);
+    return marked.n;
+}
+
+}  // namespace
+
+int alive_of(char const* resource) {
+    int known = 0;
+    for (Process const& process : g.processes)
+        if (process.pid && process.running && process.resource == resource) ++known;
+    if (g.cgroup.empty()) return known + marked_of(resource, false);
+    int const inside = cgroup_count(cgroup_path(g.cgroup, "res", resource).s);
+    return inside > known ? inside : known;
+}
+
+void kill_resource(char const* resource) {
+    if (!g.cgroup.empty()) kill_cgroup(cgroup_path(g.cgroup, "res", resource).s);
+    for (Process const& process : g.processes) {
+        if (process.pid == 0 || !process.running || !(process.resource == resource)) continue;
+        kill(-process.pid, SIGKILL);
+        kill(process.pid, SIGKILL);
+    }
+    if (g.cgroup.empty()) marked_of(resource, true);
+}
+
+void client_closed(int slot) {
+    Client& client = g.clients[slot];
+    if (client.fd < 0) return;
+    close(client.fd);  // leaves the epoll set with it
+    client.fd = -1;
+    ++client.generation;
+}
+
+}  // namespace clusterd::guard

@@ -1,0 +1,162 @@
+// The records of what is owned, and the sweep; see owned.hpp.
+#include "clusterd/guard/owned.hpp"
+
+#include "clusterd/guard/address.hpp"
+#include "clusterd/guard/cgroup.hpp"
+#include "clusterd/guard/log.hpp"
+#include "clusterd/guard/proctree.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <dirent.h>
+#include <sys/stat.h>
+
+namespace clusterd::guard {
+
+namespace {
+
+constexpr std::int64_t sweep_limit = 5 * second;
+
+void read_boot_id(Text<64>& id) {
+    char text[64];
+    if (read_file("/proc/sys/kernel/random/boot_id", text, sizeof text) > 0)
+        if (char* end = std::strchr(text, '\n')) *end = 0, id.set(text);
+}
+
+struct Sweep {
+    char const* mark = nullptr;
+    Running recorded[1024];
+    int n_recorded = 0;
+    OwnedAddress addresses[256];
+    int n_addresses = 0;
+    int killed = 0;
+    int alive = 0;
+    Text<256> names;  // of what is alive
+};
+Sweep swept;
+
+// A line that doesn't parse (a write that a crash cut off) is skipped: the cgroup and the mark still find its process.
+void read_record(char const* path, char const* boot_id) {
+    FILE* file = std::fopen(path, "re");
+    if (!file) return;
+    char line[512];
+    bool this_boot = false;
+    while (std::fgets(line, sizeof line, file)) {
+        char a[128], b[128];
+        if (std::sscanf(line, "boot %127s", a) == 1) this_boot = std::strcmp(a, boot_id) == 0;
+        int pid = 0;
+        unsigned long start = 0;
+        if (std::sscanf(line, "process %d %lu", &pid, &start) == 2 && this_boot && swept.n_recorded < 1024) {
+            Running& r = swept.recorded[swept.n_recorded++];
+            r.pid = pid;
+            r.start = start;
+        }
+        if (std::sscanf(line, "address %127s %127s", a, b) == 2 && valid_address(a) && swept.n_addresses < 256) {
+            OwnedAddress& owned = swept.addresses[swept.n_addresses++];
+            owned.address.set(a);
+            owned.interface.set(b);
+        }
+    }
+    std::fclose(file);
+}
+
+void for_each_record(char const* run_dir, void (*visit)(char const* path, char const* boot_id)) {
+    Path directory;
+    directory.add("%s/owned", run_dir);
+    DIR* dir = opendir(directory.s);
+    if (!dir) return;
+    Text<64> boot_id;
+    read_boot_id(boot_id);
+    while (dirent* entry = readdir(dir)) {
+        if (entry->d_name[0] == '.') continue;
+        Path path;
+        path.add("%s/%s", directory.s, entry->d_name);
+        visit(path.s, boot_id.s);
+    }
+    closedir(dir);
+}
+
+void end_if_ours(Running const& process, void*) {
+    bool ours = false;
+    for (int i = 0; i < swept.n_recorded; ++i) ours = ours || (swept.recorded[i].pid == process.pid && swept.recorded[i].start == process.start);
+    if (!ours && process.pid != getpid()) ours = has_variable(process.pid, swept.mark);
+    if (!ours) return;
+    if (signal_exactly(process, SIGKILL)) {
+        ++swept.killed;
+        ++swept.alive;
+        swept.names.add(" %d", process.pid);
+    }
+}
+
+bool end_processes(char const* cgroup_base) {
+    std::int64_t const until = boot_now() + sweep_limit;
+    for (;;) {
+        swept.alive = 0;
+        swept.names = {};
+        if (cgroup_base[0] && cgroup_populated(cgroup_base)) {
+            kill_cgroup(cgroup_base);
+            ++swept.alive;
+            swept.names.add(" (cgroup %s)", cgroup_base);
+        }
+        for_each_running(end_if_ours, nullptr);
+        if (swept.alive == 0) return true;
+        if (boot_now() > until) return false;
+        timespec const pause{0, 2 * ms};  // nothing is served yet: here, and only here, the guard may wait
+        nanosleep(&pause, nullptr);
+    }
+}
+
+}  // namespace
+
+bool write_owned(char const* run_dir, char const* resource, OwnedProcess const* processes, int n_processes, OwnedAddress const* addresses,
+                 int n_addresses) {
+    Path path, draft;
+    path.add("%s/owned/res-%s", run_dir, resource);
+    draft.add("%s/owned/.res-%s", run_dir, resource);
+    if (n_processes == 0 && n_addresses == 0) return unlink(path.s) == 0 || errno == ENOENT;
+    FILE* file = std::fopen(draft.s, "we");
+    if (!file) return false;
+    Text<64> boot_id;
+    read_boot_id(boot_id);
+    std::fprintf(file, "boot %s\n", boot_id.s);
+    for (int i = 0; i < n_processes; ++i) std::fprintf(file, "process %d %lu\n", processes[i].pid, static_cast<unsigned long>(processes[i].start));
+    for (int i = 0; i < n_addresses; ++i) std::fprintf(file, "address %s %s\n", addresses[i].address.s, addresses[i].interface.s);
+    bool const written = std::fclose(file) == 0;  // outlives the guard in the page cache; a reboot ends what it names anyway
+    return written && rename(draft.s, path.s) == 0;
+}
+
+bool sweep(char const* run_dir, char const* cgroup_base, char const* mark) {
+    Path directory;
+    directory.add("%s/owned", run_dir);
+    if (mkdir(directory.s, 0700) != 0 && errno != EEXIST) {
+        log(Level::error, "can't make %s: %s; not started", directory.s, strerror(errno));
+        return false;
+    }
+    swept = {};
+    swept.mark = mark;
+    for_each_record(run_dir, read_record);
+    bool const ended = end_processes(cgroup_base);
+    if (!ended) log(Level::error, "what an earlier clusterd started here can't be ended, even by SIGKILL:%s; not started", swept.names.s);
+    int removed = 0;
+    bool clean = ended;
+    for (int i = 0; i < swept.n_addresses; ++i) {
+        OwnedAddress const& owned = swept.addresses[i];
+        Removed const result = remove_address(owned.address.s, owned.interface.s);
+        if (result == Removed::gone) ++removed;
+        if (result != Removed::failed) continue;
+        log(Level::error, "address %s on %s, left by an earlier clusterd, can't be removed: %s; run `ip address del %s dev %s`. Not started",
+            owned.address.s, owned.interface.s, strerror(errno), owned.address.s, owned.interface.s);
+        clean = false;
+    }
+    if (swept.killed || removed) log(Level::warning, "an earlier clusterd ended without leaving: swept %d processes and %d addresses", swept.killed, removed);
+    if (!clean) return false;
+    for_each_record(run_dir, [](char const* path, char const*) { unlink(path); });
+    if (cgroup_base[0]) {
+        remove_cgroup(cgroup_base);
+        mkdir(cgroup_base, 0755);
+    }
+    return true;
+}
+
+}  // namespace clusterd::guard

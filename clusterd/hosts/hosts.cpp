@@ -1,0 +1,242 @@
+// Which resource lives in which agent host, and what their answers mean to the core. See hosts.hpp.
+#include "clusterd/hosts/hosts.hpp"
+
+#include "clusterd/hosts/connection.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <set>
+
+namespace clusterd {
+
+using hosts::Connection;
+using hosts::InFlight;
+
+namespace {
+
+constexpr Duration own_probe_timeout = std::chrono::seconds(30);
+constexpr Duration announcing = std::chrono::seconds(30);  // so long after a start a host may still announce addresses
+
+std::string drivers_host(ResourceSpec const& r) { return r.isolate ? "r-" + r.name : "drivers"; }
+std::string checks_host(ResourceSpec const& r) { return r.isolate ? "r-" + r.name : "checks"; }
+
+event::ResourceChanged changed(std::string resource, std::uint64_t action, host::State const& s) {
+    return {std::move(resource), action, s.state, s.message, s.restart_here};
+}
+
+}  // namespace
+
+struct Hosts::Impl : std::enable_shared_from_this<Hosts::Impl> {
+    Loop& loop;
+    GuardClient& guard;
+    std::function<void(Event)> deliver;
+    // Unique over workers: boot time in nanoseconds. An answer to a worker before us finds no ticket here.
+    std::uint64_t const session;
+    std::uint64_t last_ticket;
+    struct Resource {
+        ResourceSpec spec;
+        std::optional<host::State> known;  // as last told by its driver
+        bool checked = false;
+    };
+    std::map<std::string, Resource> resources;
+    std::map<std::string, std::unique_ptr<Connection>> connections;
+    Instant permit_end = long_ago;
+
+    Impl(Loop& l, GuardClient& g, std::function<void(Event)> d)
+        : loop(l), guard(g), deliver(std::move(d)), session(static_cast<std::uint64_t>(l.now().mono.ns)), last_ticket(session) {}
+
+    void tell_later(Event event) {
+        loop.post([self = weak_from_this(), event = std::move(event)] {
+            if (auto const impl = self.lock()) impl->deliver(event);
+        });
+    }
+
+    Connection& connection(std::string const& name) {
+        auto& c = connections[name];
+        if (!c) {
+            c = std::make_unique<Connection>(name, loop, guard, session,
+                                             Connection::Callbacks{[this](Connection& to) { connected(to); },
+                                                                   [this](Connection& from, host::Message& m) { received(from, m); },
+                                                                   [this](Connection& in, InFlight const& a, std::string const& why) { abandoned(in, a, why); }});
+        }
+        return *c;
+    }
+
+    // A host just met knows nothing, or what a worker before us told it.
+    void connected(Connection& c) {
+        for (auto& [name, r] : resources) {
+            bool const drives = drivers_host(r.spec) == c.name(), checks = checks_host(r.spec) == c.name() && !r.spec.health.empty();
+            if (drives || checks) c.send(host::Configure{r.spec});
+            if (checks) c.send(host::Checks{name, r.checked});
+            if (drives) probe_again(c, name, r);
+        }
+        c.send(host::Permit{permit_end});
+    }
+
+    // A new host watches nothing until it has probed. What is unknown the core finds out itself.
+    void probe_again(Connection& c, std::string const& name, Resource const& r) {
+        if (!r.known || r.known->state == ResourceState::offline || r.known->state == ResourceState::unknown) return;
+        for (auto const& [ticket, action] : c.in_flight())
+            if (action.resource == name) return;  // that will tell
+        c.ask(++last_ticket, {name, ActionKind::probe, 0, own_probe_timeout, {}, false});
+    }
+
+    void received(Connection& c, host::Message& message) {
+        if (auto* done = std::get_if<host::ActionDone>(&message)) action_done(c, *done);
+        else if (auto* busy = std::get_if<host::Busy>(&message)) c.awaits(busy->ticket, {busy->resource, busy->kind, 0, busy->left, {}, true});
+        else if (auto* seen = std::get_if<host::Changed>(&message)) noticed(seen->resource, std::move(seen->outcome));
+        else if (auto* health = std::get_if<host::HealthSeen>(&message)) {
+            auto const it = resources.find(health->resource);
+            if (it == resources.end() || !it->second.checked || health->check >= it->second.spec.health.size()) return;
+            deliver(event::HealthResult{health->resource, static_cast<int>(health->check), health->result, health->latency, std::move(health->message)});
+        }
+    }
+
+    void action_done(Connection& c, host::ActionDone& done) {
+        InFlight was;
+        if (!c.finish(done.ticket, was)) return;
+        if (was.kind == ActionKind::start) c.announcing_until = loop.now().mono + announcing;
+        if (was.kind == ActionKind::prepare) return;
+        auto const it = resources.find(was.resource);
+        bool const news = it == resources.end() || it->second.known != done.outcome;
+        if (it != resources.end()) it->second.known = done.outcome;
+        if (was.action != 0 || news) deliver(changed(was.resource, was.action, done.outcome));
+    }
+
+    void noticed(std::string const& resource, host::State state) {
+        auto const it = resources.find(resource);
+        if (it == resources.end()) return;  // of a configuration that no longer counts
+        it->second.known = state;
+        deliver(changed(resource, 0, state));
+    }
+
+    void abandoned(Connection& c, InFlight const& a, std::string const& why) {
+        if (a.kind == ActionKind::start) c.announcing_until = loop.now().mono;
+        if (a.kind == ActionKind::prepare) return;
+        if (auto const it = resources.find(a.resource); it != resources.end()) it->second.known = host::State{ResourceState::unknown, why, true};
+        deliver(event::ResourceChanged{a.resource, a.action, ResourceState::unknown, why, true});
+    }
+
+    void forget(std::string const& resource, std::string const& host_name) {
+        auto const it = connections.find(host_name);
+        if (it != connections.end()) it->second->send(host::Forget{resource});
+    }
+
+    void change(Resource& old, ResourceSpec const& now) {
+        ResourceSpec const before = std::exchange(old.spec, now);
+        for (auto const& [was, is] : {std::pair(drivers_host(before), drivers_host(now)), std::pair(checks_host(before), checks_host(now))})
+            if (was != is) forget(now.name, was);
+        auto& drivers = connection(drivers_host(now));
+        drivers.send(host::Configure{now});
+        if (before.type != now.type || before.attributes != now.attributes || before.isolate != now.isolate) probe_again(drivers, now.name, old);
+        if (before.health.empty() && now.health.empty()) return;
+        auto& checks = connection(checks_host(now));
+        if (&checks != &drivers) checks.send(host::Configure{now});
+        checks.send(host::Checks{now.name, old.checked});
+    }
+
+    void configure(Spec const& spec) {
+        std::map<std::string, ResourceSpec const*> wanted;
+        std::set<std::string> needed;
+        for (GroupSpec const& g : spec.groups) {
+            for (ResourceSpec const& r : g.resources) {
+                wanted[r.name] = &r;
+                needed.insert(drivers_host(r));
+                if (!r.health.empty()) needed.insert(checks_host(r));
+            }
+        }
+        for (auto it = resources.begin(); it != resources.end();) {
+            if (wanted.contains(it->first)) {
+                ++it;
+                continue;
+            }
+            forget(it->first, drivers_host(it->second.spec));
+            forget(it->first, checks_host(it->second.spec));
+            it = resources.erase(it);
+        }
+        for (auto const& [name, r] : wanted) {
+            auto const it = resources.find(name);
+            if (it == resources.end()) introduce(*r);
+            else if (!(it->second.spec == *r)) change(it->second, *r);
+        }
+        for (std::string const& name : needed) connection(name).open();
+        end_unneeded(needed);
+    }
+
+    void introduce(ResourceSpec const& r) {
+        resources[r.name].spec = r;
+        connection(drivers_host(r)).send(host::Configure{r});
+        if (!r.health.empty() && !r.isolate) connection(checks_host(r)).send(host::Configure{r});
+    }
+
+    // Hosts of resources that were isolated. The two common ones stay: they cost little.
+    void end_unneeded(std::set<std::string> const& needed) {
+        for (auto it = connections.begin(); it != connections.end();) {
+            if (needed.contains(it->first) || !it->first.starts_with("r-") || !it->second->in_flight().empty()) {
+                ++it;
+                continue;
+            }
+            // Ends in a thread of its own, for it may take a while; nothing waits for it.
+            it->second->retire();
+            retired.push_back(std::move(it->second));
+            it = connections.erase(it);
+        }
+        std::erase_if(retired, [](auto const& c) { return c->retired(); });
+    }
+    std::vector<std::unique_ptr<Connection>> retired;
+
+    void perform(effect::ResourceAction const& a) {
+        auto const it = resources.find(a.resource);
+        if (it == resources.end()) {
+            if (a.kind != ActionKind::prepare) {
+                tell_later(event::ResourceChanged{a.resource, a.action, ResourceState::unknown, "resource " + a.resource + " isn't in the configuration", false});
+            }
+            return;
+        }
+        Connection& c = connection(drivers_host(it->second.spec));
+        if (a.kind == ActionKind::start) {
+            c.announcing_until = forever;
+            c.send(host::Permit{permit_end});
+        }
+        c.ask(++last_ticket, {a.resource, a.kind, a.action, a.timeout, {}, false});
+    }
+
+    void perform(effect::Checks const& c) {
+        auto const it = resources.find(c.resource);
+        if (it == resources.end() || it->second.spec.health.empty() || it->second.checked == c.run) return;
+        it->second.checked = c.run;
+        Connection& host = connection(checks_host(it->second.spec));
+        host.open();
+        host.send(host::Checks{c.resource, c.run});
+    }
+
+    void perform(effect::Permit const& p) {
+        permit_end = p.end;
+        Instant const now = loop.now().mono;
+        for (auto const& [name, c] : connections)
+            if (c->announcing_until > now) c->send(host::Permit{p.end});
+    }
+};
+
+Hosts::Hosts(Loop& loop, GuardClient& guard, std::function<void(Event)> deliver) : impl_(std::make_shared<Impl>(loop, guard, std::move(deliver))) {}
+Hosts::~Hosts() = default;
+
+void Hosts::configure(Spec const& spec) { impl_->configure(spec); }
+void Hosts::perform(effect::ResourceAction const& action) { impl_->perform(action); }
+void Hosts::perform(effect::Checks const& checks) { impl_->perform(checks); }
+void Hosts::perform(effect::Permit const& permit) { impl_->perform(permit); }
+
+void Hosts::host_gone(std::string const& name) {
+    auto const it = impl_->connections.find(name);
+    if (it != impl_->connections.end()) it->second->look_if_gone();
+}
+
+std::vector<Hosts::HostState> Hosts::states() const {
+    std::vector<HostState> all;
+    for (auto const& [name, c] : impl_->connections) all.push_back({name, c->connected(), static_cast<int>(c->in_flight().size()), c->kills(), c->ends()});
+    return all;
+}
+
+}  // namespace clusterd

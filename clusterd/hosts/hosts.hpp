@@ -1,0 +1,54 @@
+// The worker's side of the agent hosts: which resource lives in which host, what is asked of it, and what becomes of a host that
+// hangs or dies.
+//
+// Called by the shell on the loop's thread; never blocks (starting and killing hosts waits for the guard on a thread of its own).
+//   * Resource drivers run in host "drivers", checks in "checks", both of an isolated resource in "r-NAME".
+//   * Every ResourceAction but `prepare` is answered by exactly one ResourceChanged of its number: also where its host dies, or is
+//     killed because the action didn't return within its timeout + 1 s (state unknown: it is found out again by a probe).
+//   * A host that ended is started again at once. What its drivers watched is probed again; a difference is told, unasked
+//     (action 0). Checks go on.
+//   * A worker that follows a dead one meets running hosts: an action that is still under way there is awaited, its end told unasked.
+#pragma once
+
+#include "clusterd/core/events.hpp"
+#include "clusterd/shell/loop.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace clusterd {
+
+class GuardClient;
+
+class Hosts {
+public:
+    // `deliver` is called on the loop's thread, never from within a call of this class.
+    Hosts(Loop& loop, GuardClient& guard, std::function<void(Event)> deliver);
+    ~Hosts();
+
+    // The configuration that counts now: starts the hosts it needs, tells them what changed, ends those that aren't needed.
+    void configure(Spec const& spec);
+
+    void perform(effect::ResourceAction const& action);
+    void perform(effect::Checks const& checks);
+    void perform(effect::Permit const& permit);  // announcements leave a host only before its end
+
+    void host_gone(std::string const& name);     // GuardEvent
+
+    struct HostState {
+        std::string name;
+        bool connected = false;
+        int in_flight = 0;
+        int kills = 0;  // by us, because something hung
+        int ends = 0;   // by itself
+    };
+    std::vector<HostState> states() const;  // for status
+
+private:
+    struct Impl;
+    std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace clusterd

@@ -1,0 +1,166 @@
+// See pinger.hpp. An unprivileged ICMP socket where the machine allows one (net.ipv4.ping_group_range), else a raw one.
+#include "clusterd/link/pinger.hpp"
+
+#include <linux/icmp.h>
+#include <netinet/icmp6.h>
+#include <netinet/in.h>
+#include <netinet/ip.h>
+#include <sodium.h>
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace clusterd {
+namespace {
+
+// ICMP and ICMPv6 echo look the same but for the type.
+struct EchoMessage {
+    std::uint8_t type = 0, code = 0;
+    std::uint16_t checksum = 0, id = 0, sequence = 0;
+    std::array<unsigned char, 16> cookie{};
+};
+static_assert(sizeof(EchoMessage) == 24);
+
+std::uint16_t checksum(void const* data, std::size_t size) {
+    auto const* bytes = static_cast<unsigned char const*>(data);
+    std::uint32_t sum = 0;
+    for (std::size_t i = 0; i + 1 < size; i += 2) {
+        std::uint16_t word;
+        std::memcpy(&word, bytes + i, 2);
+        sum += word;
+    }
+    while ((sum >> 16) != 0) sum = (sum & 0xffff) + (sum >> 16);
+    return static_cast<std::uint16_t>(~sum);
+}
+
+// Only echo replies: a raw socket would get every ICMP packet of the machine.
+void filter_replies(int fd, int family) {
+    if (family == AF_INET) {
+        icmp_filter filter{};
+        filter.data = ~(1u << ICMP_ECHOREPLY);
+        (void)::setsockopt(fd, SOL_RAW, ICMP_FILTER, &filter, sizeof filter);
+    } else {
+        icmp6_filter filter;
+        ICMP6_FILTER_SETBLOCKALL(&filter);
+        ICMP6_FILTER_SETPASS(ICMP6_ECHO_REPLY, &filter);
+        (void)::setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &filter, sizeof filter);
+    }
+}
+
+}  // namespace
+
+Pinger::Pinger(Loop& loop, std::string interface, std::vector<std::string> const& targets, int misses,
+               std::function<void()> answered)
+    : loop_(loop), interface_(std::move(interface)), misses_(misses), answered_(std::move(answered)) {
+    for (auto const& literal : targets) {
+        auto const address = socket_address(literal, 0);
+        if (!address) continue;  // config/ allows only literals
+        Target t;
+        t.literal = literal;
+        t.address = *address;
+        randombytes_buf(t.cookie.data(), t.cookie.size());
+        targets_.push_back(t);
+    }
+}
+
+void Pinger::restart() {
+    for (Socket& s : sockets_) {
+        s.watch.reset();
+        s.fd.reset();
+    }
+}
+
+bool Pinger::open(int family) {
+    Socket& s = socket_of(family);
+    if (s.fd) return true;
+    int const protocol = family == AF_INET ? static_cast<int>(IPPROTO_ICMP) : static_cast<int>(IPPROTO_ICMPV6);
+    s.raw = false;
+    s.fd.reset(::socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
+    if (!s.fd) {
+        s.raw = true;
+        s.fd.reset(::socket(family, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
+    }
+    if (!s.fd) {
+        if (errno == EACCES || errno == EPERM) {
+            able_ = false;
+            why_ = "neither ICMP nor raw sockets are allowed here (run as root, or allow the group in net.ipv4.ping_group_range)";
+        }
+        return false;
+    }
+    if (s.raw) filter_replies(s.fd.get(), family);
+    // Over this interface and no other, or a target would seem to answer on a network that is dead. Where it can't be bound the
+    // routing table decides.
+    (void)::setsockopt(s.fd.get(), SOL_SOCKET, SO_BINDTODEVICE, interface_.c_str(), static_cast<socklen_t>(interface_.size() + 1));
+    s.watch = loop_.on_readable(s.fd.get(), [this, family] { readable(family); });
+    return true;
+}
+
+void Pinger::ping() {
+    for (Target& t : targets_) {
+        if (t.waiting) t.missed = std::min(t.missed + 1, misses_);
+        t.waiting = true;
+        if (able_ && open(t.address.family())) send(t);
+    }
+}
+
+void Pinger::send(Target& t) {
+    Socket const& s = socket_of(t.address.family());
+    bool const v4 = t.address.family() == AF_INET;
+    EchoMessage m;
+    m.type = v4 ? ICMP_ECHO : ICMP6_ECHO_REQUEST;
+    m.sequence = htons(++t.sequence);
+    m.cookie = t.cookie;
+    // Raw ICMPv6 and both unprivileged kinds: the kernel fills in id and checksum.
+    if (v4) m.checksum = checksum(&m, sizeof m);
+    (void)::sendto(s.fd.get(), &m, sizeof m, MSG_DONTWAIT | MSG_NOSIGNAL, t.address.get(), t.address.length);
+}
+
+void Pinger::readable(int family) {
+    for (int i = 0; i < 64; ++i) {
+        Socket& s = socket_of(family);
+        if (!s.fd) return;
+        char buffer[256];
+        SocketAddress source;
+        source.length = sizeof source.storage;
+        ssize_t const n = ::recvfrom(s.fd.get(), buffer, sizeof buffer, MSG_DONTWAIT, source.get(), &source.length);
+        if (n < 0) {
+            if (errno == EINTR) continue;
+            if (errno == EAGAIN || errno == EWOULDBLOCK) return;
+            return restart();  // ENETDOWN and the like: new sockets with the next ping
+        }
+        take(family, buffer, static_cast<std::size_t>(n), source);
+    }
+}
+
+void Pinger::take(int family, char const* data, std::size_t size, SocketAddress const& source) {
+    if (family == AF_INET && socket_of(family).raw) {
+        if (size < sizeof(iphdr)) return;
+        std::size_t const header = static_cast<std::size_t>(static_cast<unsigned char>(data[0]) & 15) * 4;
+        if (header < sizeof(iphdr) || header > size) return;
+        data += header;
+        size -= header;
+    }
+    EchoMessage m;
+    if (size < sizeof m) return;
+    std::memcpy(static_cast<void*>(&m), data, sizeof m);
+    if (m.type != (family == AF_INET ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY)) return;
+    for (Target& t : targets_) {
+        if (!same_host(source, t.address) || m.cookie != t.cookie || ntohs(m.sequence) != t.sequence) continue;
+        t.waiting = false;
+        bool const was_silent = t.missed >= misses_;
+        t.missed = 0;
+        if (was_silent) answered_();
+    }
+}
+
+bool Pinger::any_answers() const {
+    return std::any_of(targets_.begin(), targets_.end(), [this](Target const& t) { return t.missed < misses_; });
+}
+
+std::string Pinger::target_list() const {
+    std::string list;
+    for (Target const& t : targets_) list += (list.empty() ? "" : ", ") + t.literal;
+    return list;
+}
+
+}  // namespace clusterd

@@ -1,0 +1,351 @@
+#include "clusterd/shell/worker.hpp"
+
+#include "clusterd/wire/config_hash.hpp"
+#include "config/parse.hpp"
+
+#include <algorithm>
+
+namespace clusterd {
+
+namespace {
+
+constexpr Duration alive_pace = std::chrono::milliseconds(900);  // the guard's watchdog wants a sign once a second
+
+std::string without_prefix(std::string const& address) { return address.substr(0, address.find('/')); }
+
+}  // namespace
+
+Result<ConfigPtr> make_config(std::string xml, std::string const& file_name) {
+    ParseResult parsed = parse_config(xml, file_name);
+    if (!parsed.spec) {
+        std::string all;
+        for (auto const& p : parsed.problems)
+            if (!p.warning) all += (all.empty() ? "" : "\n") + format(p, file_name);
+        return Error{all};
+    }
+    auto config = std::make_shared<Config>();
+    config->hash = hash_config(xml);
+    config->xml = std::move(xml);
+    config->spec = std::move(*parsed.spec);
+    return ConfigPtr(std::move(config));
+}
+
+// ---- birth ------------------------------------------------------------------------------------------------------------------
+
+Worker::Worker(AsioLoop& loop, WorkerStart start)
+    : loop_(loop),
+      options_(std::move(start.options)),
+      key_(start.key),
+      self_(start.node.self),
+      shared_(start.shared),
+      store_(std::move(start.store)),
+      node_(std::make_unique<Node>(start.node, loop.now())),
+      shown_config_(node_->config()),
+      late_window_(loop.now().mono),
+      warnings_(std::move(start.warnings)) {
+    Spec const& spec = node_->spec();
+    name_ = spec.nodes[at(self_)].name;
+    history_.emplace(name_, options_.state_dir, *store_, Log(options_.log_format));
+    guard_ = std::make_unique<GuardClient>(start.guard_fd, [this](GuardEvent e) { loop_.post([this, e] { on_guard(e); }); });
+    hosts_ = std::make_unique<Hosts>(loop_, *guard_, [this](Event e) { happen(std::move(e)); });
+    emergency_thread_ = std::make_unique<IoThread>("emergency", loop_);
+    gate_ = std::make_unique<Gate>(loop_, GateOptions{.table = "clusterd_" + std::to_string(at(self_)),
+                                                      .renew_every = spec.timing.permit / 4,
+                                                      .notify = [this](std::string const& m) { note(Severity::warning, "address gate: " + m); }});
+    links_ = std::make_unique<Links>(loop_, spec, self_, key_,
+                                     Links::Callbacks{[this](Heartbeat const& h, int link) { happen(event::HeartbeatReceived{h, link}); },
+                                                      [this](Severity s, std::string m) { note(s, m); }});
+    auto const parse = [](std::string const& xml) { return make_config(xml, "the cluster's configuration"); };
+    replica_ = std::make_unique<Replica>(
+        loop_, spec, self_, start.node.incarnation, key_,
+        Replica::Callbacks{.up = [this](Incarnation) { send_own_events(); happen(event::SyncUp{}); },
+                           .down = [this](std::string const&) { happen(event::SyncDown{}); },
+                           .message = [this](SyncMessage m) { happen(event::SyncReceived{std::move(m)}); },
+                           .aux =
+                               [this](std::string const& line) {
+                                   auto const parsed = parse_events("{\"events\":[" + line + "]}");
+                                   if (!parsed) return;
+                                   for (auto const& e : *parsed)
+                                       if (e.node != name_ && history_->take(e) && api_) api_->event_recorded(e);
+                               },
+                           .known = [this](Hash const& h) { return known_config(h); },
+                           .parse = parse,
+                           .note = [this](Severity s, std::string m) { note(s, m); },
+                           .link_up = [this](int link) { return links_->up(link); }});
+    networks_ = std::make_unique<Networks>(loop_, spec.networks,
+                                           Networks::Callbacks{[this](int network, bool well, std::string message) { happen(event::NetworkState{network, well, std::move(message)}); },
+                                                               [this](Severity s, std::string m) { note(s, m); }});
+    if (spec.quorum_disk) {
+        quorum_ = std::make_unique<QuorumDisk>(QuorumDisk::Options{.path = *spec.quorum_disk,
+                                                                   .cluster = spec.cluster,
+                                                                   .self = self_,
+                                                                   .key = key_,
+                                                                   .lock_dir = options_.state_dir,
+                                                                   .parse_config = parse,
+                                                                   .on_event = [this](Event e) { happen(std::move(e)); },
+                                                                   .slow = spec.timing.permit / 5,
+                                                                   .hung = spec.timing.permit},
+                                               loop_);
+        if (store_->loaded().cluster != Uuid{}) quorum_->set_expected_uuid(store_->loaded().cluster);
+    }
+    configured();
+}
+
+Worker::~Worker() = default;
+
+// The rooms that look at resources are told of the configuration that counts now.
+void Worker::configured() {
+    shown_config_ = node_->config();
+    Spec const& spec = node_->spec();
+    hosts_->configure(spec);
+    addresses_.clear();
+    std::vector<std::string> all;
+    for (auto const& g : spec.groups)
+        for (auto const& r : g.resources) {
+            auto const it = r.attributes.find("address");
+            if (r.type != "ip-address" || it == r.attributes.end()) continue;
+            addresses_[r.name] = without_prefix(it->second);
+            all.push_back(addresses_[r.name]);
+        }
+    if (auto const set = gate_->set_addresses(all); !set) note(Severity::error, "address gate: " + set.error());
+    if (shared_) shared_->kill_ns.store(spec.timing.kill.count());
+}
+
+Result<Done> Worker::open() {
+    for (auto const& w : warnings_) note(Severity::warning, w);
+    if (!addresses_.empty()) {
+        auto const opened = gate_->open();
+        // Without the kernel's help an address outlives its permit by what valid_lft can't do below a second (docs/protocol.md).
+        if (!opened && node_->spec().timing.permit < std::chrono::milliseconds(1500))
+            return Error{"the address gate is not available (" + opened.error() + "), and without it ip-address resources need <timing permit> of at least 1500ms"};
+        if (!opened) note(Severity::warning, "the address gate is not available: " + opened.error());
+    }
+    try {
+        api_ = std::make_unique<ApiServer>(loop_, options_.run_dir + "/clusterd.sock", static_cast<ApiBackend&>(*this));
+    } catch (std::exception const& e) {
+        return Error{e.what()};
+    }
+    return Done{};
+}
+
+void Worker::start() {
+    permit(node_->permit_end());  // of a predecessor's
+    guard_->ready();
+    happen(event::Tick{});
+}
+
+// ---- events -----------------------------------------------------------------------------------------------------------------
+
+void Worker::happen(Event event) {
+    queue_.push_back(std::move(event));
+    if (handling_) return;  // an effect of the event under way: it waits its turn
+    handling_ = true;
+    while (!queue_.empty()) {
+        Event const e = std::move(queue_.front());
+        queue_.pop_front();
+        handle(e);
+    }
+    handling_ = false;
+    arm_timer();
+}
+
+void Worker::handle(Event const& event) {
+    Now const now = loop_.now();
+    if (auto const* changed = std::get_if<event::ResourceChanged>(&event)) on_resource(*changed);
+    Effects const effects = node_->step(now, event);
+    if (shared_) {
+        ResumeState const resume = node_->resume_state();
+        shared_->write_resume(&resume, sizeof resume);
+        shared_->alive.fetch_add(1);
+    }
+    for (auto const& e : effects) std::visit([this](auto const& effect) { do_effect(effect); }, e);
+    if (node_->config() != shown_config_) configured();
+}
+
+void Worker::arm_timer() {
+    Instant const at = std::min(node_->next_wakeup(), loop_.now().mono + alive_pace);
+    if (timer_ && at == timer_for_) return;
+    timer_for_ = at;
+    timer_ = loop_.at(at, [this, at] {
+        Instant const now = loop_.now().mono;
+        // How late this came is how long a decision may come late: the peer is told the worst of the last second.
+        late_worst_ = std::max(late_worst_, now - at);
+        timer_for_ = forever;
+        if (now - late_window_ >= std::chrono::seconds(1)) {
+            auto const us = std::chrono::duration_cast<std::chrono::microseconds>(late_worst_).count();
+            late_window_ = now;
+            late_worst_ = Duration{0};
+            happen(event::Measured{static_cast<std::uint32_t>(std::min<std::int64_t>(us, INT32_MAX))});
+            return;
+        }
+        happen(event::Tick{});
+    });
+}
+
+void Worker::on_guard(GuardEvent const& e) {
+    switch (e.kind) {
+    case GuardEvent::Kind::exited: break;  // the agent host's business
+    case GuardEvent::Kind::host_gone: hosts_->host_gone(e.host); break;
+    case GuardEvent::Kind::leave: happen(event::LeaveRequested{}); break;
+    case GuardEvent::Kind::emergency_done: happen(event::EmergencyStopped{e.proven, e.message}); break;
+    case GuardEvent::Kind::closed: loop_.stop(); break;  // the guard is gone: so are we
+    }
+}
+
+std::string const* Worker::address_of(std::string const& resource) const {
+    auto const it = addresses_.find(resource);
+    return it == addresses_.end() ? nullptr : &it->second;
+}
+
+// The gate is open for an address exactly while its resource is, or is being put, online here.
+void Worker::on_resource(event::ResourceChanged const& e) {
+    std::string const* address = address_of(e.resource);
+    if (!address) return;
+    auto const done = e.state == ResourceState::online ? gate_->allow(*address) : gate_->disallow(*address);
+    if (!done && gate_->state() != Gate::State::unavailable) note(Severity::error, "address gate: " + done.error());
+}
+
+void Worker::permit(Instant end) {
+    bool const had = permit_told_ > loop_.now().mono;
+    permit_told_ = end;
+    if (shared_) {
+        shared_->permit_end_ns.store(end > loop_.now().mono ? end.ns : 0);
+        if (!had && end > loop_.now().mono) guard_->permit_began();
+    }
+    gate_->permit(end);
+    hosts_->perform(effect::Permit{end});
+}
+
+// Waits for the guard's answer on a thread of its own: heartbeats go on meanwhile.
+void Worker::emergency() {
+    for (auto const& [resource, address] : addresses_) (void)gate_->disallow(address);
+    auto const back = emergency_thread_->back();
+    emergency_thread_->run([this, back] {
+        auto const stopped = guard_->emergency_stop();
+        bool const proven = static_cast<bool>(stopped);
+        back->post([this, proven, message = proven ? std::string() : stopped.error()] { happen(event::EmergencyStopped{proven, message}); });
+    });
+}
+
+// ---- history ------------------------------------------------------------------------------------------------------------------
+
+void Worker::record(effect::RecordEvent const& e) {
+    EventRecord const r = history_->add(loop_.now(), e);
+    if (api_) api_->event_recorded(r);
+    if (replica_ && replica_->up()) replica_->send_aux(event_json(r));
+}
+
+void Worker::note(Severity severity, std::string const& message) { record({severity, "", "", message}); }
+
+void Worker::send_own_events() {
+    for (auto const& e : history_->own_events(200)) replica_->send_aux(event_json(e));
+}
+
+ConfigPtr Worker::known_config(Hash const& hash) const {
+    if (shown_config_ && shown_config_->hash == hash) return shown_config_;
+    auto const stored = store_->loaded().decision;
+    if (stored && stored->config && stored->config->hash == hash) return stored->config;
+    return nullptr;
+}
+
+// ---- effects ------------------------------------------------------------------------------------------------------------------
+
+void Worker::do_effect(effect::SendHeartbeat const& e) { links_->send(e.heartbeat); }
+void Worker::do_effect(effect::SendSync const& e) { replica_->send(e.message); }
+void Worker::do_effect(effect::Persist const& e) { store_->persist(e); }
+void Worker::do_effect(effect::DiskCycle const& e) {
+    if (quorum_) quorum_->cycle(e.id, e.mine);
+}
+void Worker::do_effect(effect::DiskRead const& e) {
+    if (quorum_) quorum_->read(e.id);
+}
+void Worker::do_effect(effect::DiskStoreDecision const& e) {
+    if (quorum_) quorum_->store_decision(e.id, e.decision, e.area);
+}
+void Worker::do_effect(effect::DiskLoadDecisions const& e) {
+    if (quorum_) quorum_->load_decisions(e.id);
+}
+void Worker::do_effect(effect::Permit const& e) { permit(e.end); }
+
+void Worker::do_effect(effect::ResourceAction const& e) {
+    if (std::string const* address = address_of(e.resource); address && e.kind == ActionKind::start) (void)gate_->allow(*address);
+    hosts_->perform(e);
+}
+void Worker::do_effect(effect::Checks const& e) { hosts_->perform(e); }
+void Worker::do_effect(effect::EmergencyStop const&) { emergency(); }
+void Worker::do_effect(effect::CommandUpdate const& e) {
+    if (api_) api_->command_update(e);
+}
+void Worker::do_effect(effect::RecordEvent const& e) { record(e); }
+
+void Worker::do_effect(effect::RecordFailover const& e) {
+    if (!e.mine) {
+        history_->take(e.record);
+        return;
+    }
+    FailoverRecord const r = history_->add(e.record);
+    if (replica_->up()) replica_->send(sync::History{r});
+}
+
+void Worker::do_effect(effect::Left const&) {
+    guard_->left();
+    loop_.stop();
+}
+
+// ---- what the API asks ----------------------------------------------------------------------------------------------------------
+
+Status Worker::status() {
+    Now const now = loop_.now();
+    Status s = node_->status(now);
+    auto const links = links_->info();
+    for (std::size_t i = 0; i < links.size(); ++i) {
+        LinkInfo const& l = links[i];
+        std::int64_t const heard = l.last_heard == long_ago ? -1 : to_ms(now.mono - l.last_heard);
+        for (auto n : {NodeIndex::a, NodeIndex::b}) {
+            if (i >= s.nodes[at(n)].links.size()) continue;
+            LinkStatus& link = s.nodes[at(n)].links[i];
+            // A node's own end counts as up while it is bound; whether anything comes through is seen at the peer's.
+            link.up = l.up;
+            link.last_heard_ms = heard;
+        }
+    }
+    if (quorum_) {
+        QuorumHealth const health = quorum_->health();
+        if (health.state == QuorumState::uninitialised || (health.state == QuorumState::failed && !health.message.empty())) {
+            s.quorum.state = health.state;
+            s.quorum.message = health.message;
+        } else if (health.state == QuorumState::slow && s.quorum.state == QuorumState::ok) {
+            s.quorum.state = QuorumState::slow;
+            s.quorum.message = health.message;
+        }
+        if (!health.warning.empty()) s.warnings.push_back("quorum disk: " + health.warning);
+        auto const cycles = quorum_->latency();
+        auto const reads = quorum_->read_latency();
+        if (cycles.count > 0) s.quorum.latency_ms = to_ms(cycles.p50);
+        else if (reads.count > 0) s.quorum.latency_ms = to_ms(reads.p50);
+    }
+    if (!addresses_.empty() && gate_->state() != Gate::State::active) s.warnings.push_back("the address gate does not stand: " + gate_->reason());
+    if (std::string const error = store_->last_error(); !error.empty()) s.warnings.push_back("the state directory can't be written: " + error);
+    for (auto const& w : warnings_) s.warnings.push_back(w);
+    return s;
+}
+
+void Worker::submit(Command command) { happen(event::CommandGiven{std::move(command)}); }
+void Worker::abandon(std::string const& id) { happen(event::CommandAbandoned{id}); }
+std::vector<EventRecord> Worker::events(std::string const& after_id, std::size_t limit) { return history_->events(after_id, limit); }
+std::vector<FailoverRecord> Worker::failovers() { return history_->failovers(); }
+std::string Worker::config_xml() { return node_->config() ? node_->config()->xml : ""; }
+
+TimingInfo Worker::timing() {
+    TimingInfo t;
+    t.timing = node_->spec().timing;
+    if (quorum_) {
+        auto const l = quorum_->latency();
+        if (l.count > 0) t.cycle_p99 = l.p99, t.cycle_max = l.max;
+    }
+    if (auto const l = store_->sync_latency(); l.count > 0) t.fsync_p99 = l.p99, t.fsync_max = l.max;
+    t.worst_margin_ms = node_->status(loop_.now()).worst_margin_ms;
+    return t;
+}
+
+}  // namespace clusterd

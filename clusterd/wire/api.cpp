@@ -1,0 +1,264 @@
+// Writes and reads the small documents of the local API.
+#include "clusterd/wire/api.hpp"
+
+#include "clusterd/wire/json_fields.hpp"
+#include "clusterd/wire/status.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace clusterd {
+namespace {
+
+using namespace json_fields;
+
+constexpr std::array<std::string_view, 7> verbs{"online", "offline", "move", "fail", "reset", "pause", "resume"};
+constexpr std::array<std::string_view, 4> outcomes{"running", "done", "failed", "refused"};
+constexpr std::array<std::string_view, 4> severities{"info", "warning", "error", "critical"};
+constexpr std::size_t longest_name = 256;
+
+template <class E, std::size_t N>
+std::optional<E> parse_word(std::array<std::string_view, N> const& words, std::string_view text) {
+    for (std::size_t i = 0; i < N; ++i) {
+        if (words[i] == text) return static_cast<E>(i);
+    }
+    return std::nullopt;
+}
+
+Outcome read_outcome(Fields const& in) {
+    return in.choice("outcome", [](std::string_view text) { return parse_word<Outcome>(outcomes, text); });
+}
+
+std::string name_of(Fields const& in, std::string_view field) {
+    std::string text = in.text(field);
+    if (text.size() > longest_name) throw Bad(in.path(field) + ": is longer than 256 characters");
+    for (char const c : text) {
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) throw Bad(in.path(field) + ": has a control character");
+    }
+    return text;
+}
+
+Command read_command(Fields const& in) {
+    for (auto const& [key, value] : in.raw()) {
+        constexpr std::array known{"verb", "target", "to", "drain", "failback", "user"};
+        if (std::find(known.begin(), known.end(), std::string_view(key)) == known.end()) {
+            throw Bad("'" + std::string(key) + "' is not a field of a command (verb, target, to, drain, failback, user)");
+        }
+    }
+    Command c;
+    std::string const verb = in.text("verb");
+    auto const found = parse_verb(verb);
+    if (!found) throw Bad("verb: '" + verb + "' is none of online, offline, move, fail, reset, pause, resume");
+    c.verb = *found;
+    c.target = name_of(in, "target");
+    if (c.target.empty()) throw Bad("target: the name of a group, resource or node is expected");
+    if (in.has("to")) c.to = name_of(in, "to");
+    if (in.has("user")) c.user = name_of(in, "user");
+    if (in.has("drain")) c.drain = in.flag("drain");
+    if (in.has("failback")) c.failback = in.flag("failback");
+    if (!c.to.empty() && c.verb != Verb::move) throw Bad("to: only `move` takes it");
+    if (c.drain && c.verb != Verb::pause) throw Bad("drain: only `pause` takes it");
+    if (c.failback && c.verb != Verb::resume) throw Bad("failback: only `resume` takes it");
+    return c;
+}
+
+json::object event_object(EventRecord const& e) {
+    return {{"id", e.id},
+            {"time", rfc3339(e.time_ms)},
+            {"node", e.node},
+            {"severity", e.severity},
+            {"group", text_or_null(e.group)},
+            {"resource", text_or_null(e.resource)},
+            {"message", e.message}};
+}
+
+std::int64_t read_time(Fields const& in, std::string_view name) {
+    auto const ms = parse_rfc3339(in.text(name));
+    if (!ms) throw Bad(in.path(name) + ": a time such as 2026-11-22T19:57:01.042Z is expected");
+    return *ms;
+}
+
+json::object failover_object(FailoverRecord const& f) {
+    json::array phases;
+    for (auto const& p : f.phases) phases.push_back(json::object{{"name", p.name}, {"ms", p.ms}});
+    return {{"id", f.id},       {"group", f.group}, {"from", text_or_null(f.from)},           {"to", text_or_null(f.to)},
+            {"cause", f.cause}, {"start", rfc3339(f.start_wall_ms)}, {"phases", std::move(phases)}};
+}
+
+FailoverRecord read_failover(Fields const& in) {
+    FailoverRecord f;
+    f.id = in.text("id");
+    f.group = in.text("group");
+    f.from = in.text_or_null("from");
+    f.to = in.text_or_null("to");
+    f.cause = in.text("cause");
+    f.start_wall_ms = read_time(in, "start");
+    in.each("phases", [&](Fields const& p) { f.phases.push_back({p.text("name"), p.integer("ms")}); });
+    return f;
+}
+
+// Timing is told in microseconds: the durations are of the order of milliseconds and the margins smaller.
+std::int64_t us(Duration d) { return std::chrono::duration_cast<std::chrono::microseconds>(d).count(); }
+json::value us_or_null(Duration d) { return d.count() < 0 ? json::value(nullptr) : json::value(us(d)); }
+Duration read_us(Fields const& in, std::string_view name) {
+    std::int64_t const n = in.integer(name);
+    if (n < 0 || n > INT64_MAX / 1'000'000) throw Bad(in.path(name) + ": is out of range");
+    return std::chrono::microseconds(n);
+}
+Duration read_us_or_null(Fields const& in, std::string_view name) { return in.has(name) ? read_us(in, name) : Duration{-1}; }
+
+}  // namespace
+
+std::string_view spell(Verb v) { return verbs[static_cast<std::size_t>(v)]; }
+std::string_view spell(Outcome v) { return outcomes[static_cast<std::size_t>(v)]; }
+std::string_view spell(Severity v) { return severities[static_cast<std::size_t>(v)]; }
+std::optional<Verb> parse_verb(std::string_view text) { return parse_word<Verb>(verbs, text); }
+
+// ---- commands ---------------------------------------------------------------------------------------------------------------
+
+std::string command_json(Command const& c) {
+    json::object out{{"verb", spell(c.verb)}, {"target", c.target}};
+    if (!c.to.empty()) out["to"] = c.to;
+    if (c.drain) out["drain"] = true;
+    if (c.failback) out["failback"] = true;
+    if (!c.user.empty()) out["user"] = c.user;
+    return write(out);
+}
+
+Result<Command> parse_command(std::string_view text) { return read<Command>(text, "the command", read_command); }
+
+std::string accepted_json(std::string_view id) { return write(json::object{{"id", id}}); }
+
+Result<std::string> parse_accepted(std::string_view text) {
+    return read<std::string>(text, "the answer", [](Fields const& in) { return in.text("id"); });
+}
+
+std::string progress_json(CommandProgress const& p) {
+    json::array updates;
+    for (auto const& u : p.updates) updates.push_back(json::object{{"n", u.n}, {"outcome", spell(u.outcome)}, {"message", u.message}});
+    return write(json::object{{"id", p.id}, {"outcome", spell(p.outcome)}, {"updates", std::move(updates)}});
+}
+
+Result<CommandProgress> parse_progress(std::string_view text) {
+    return read<CommandProgress>(text, "the command's progress", [](Fields const& in) {
+        CommandProgress p;
+        p.id = in.text("id");
+        p.outcome = read_outcome(in);
+        in.each("updates", [&](Fields const& u) { p.updates.push_back({u.count("n"), read_outcome(u), u.text("message")}); });
+        return p;
+    });
+}
+
+std::string outcome_json(std::string_view id, std::string_view outcome, std::string_view message) {
+    return write(json::object{{"id", id}, {"outcome", outcome}, {"message", message}});
+}
+
+// ---- history ----------------------------------------------------------------------------------------------------------------
+
+std::string event_json(EventRecord const& e) { return write(event_object(e)); }
+
+std::string events_json(std::vector<EventRecord> const& events) {
+    json::array list;
+    for (auto const& e : events) list.push_back(event_object(e));
+    return write(json::object{{"events", std::move(list)}});
+}
+
+Result<std::vector<EventRecord>> parse_events(std::string_view text) {
+    return read<std::vector<EventRecord>>(text, "the events", [](Fields const& in) {
+        std::vector<EventRecord> events;
+        in.each("events", [&](Fields const& e) {
+            events.push_back({e.text("id"), read_time(e, "time"), e.text("node"), e.text("severity"), e.text_or_null("group"),
+                              e.text_or_null("resource"), e.text("message")});
+        });
+        return events;
+    });
+}
+
+std::string failover_json(FailoverRecord const& f) { return write(failover_object(f)); }
+
+std::string failovers_json(std::vector<FailoverRecord> const& failovers) {
+    json::array list;
+    for (auto const& f : failovers) list.push_back(failover_object(f));
+    return write(json::object{{"failovers", std::move(list)}});
+}
+
+Result<FailoverRecord> parse_failover(std::string_view text) { return read<FailoverRecord>(text, "the failover", read_failover); }
+
+Result<std::vector<FailoverRecord>> parse_failovers(std::string_view text) {
+    return read<std::vector<FailoverRecord>>(text, "the failovers", [](Fields const& in) {
+        std::vector<FailoverRecord> list;
+        in.each("failovers", [&](Fields const& f) { list.push_back(read_failover(f)); });
+        return list;
+    });
+}
+
+// ---- timing -----------------------------------------------------------------------------------------------------------------
+
+std::vector<TimingRule> timing_rules(TimingInfo const& info) {
+    Timing const& t = info.timing;
+    Duration const cycle = std::max(info.cycle_p99, Duration{0});
+    Duration const fsync = std::max(info.fsync_p99, Duration{0});
+    Duration const required = t.suspect + t.heartbeat + 2 * cycle + fsync + t.kill;
+    Duration const wanted = 2 * t.suspect + 2 * cycle + fsync + t.kill;
+    return {{"required", "suspect + H + 2 cycles + F + K < P", required, required < t.permit},
+            {"wanted", "2 suspect + 2 cycles + F + K < P", wanted, wanted < t.permit}};
+}
+
+std::string timing_json(TimingInfo const& info) {
+    Timing const& t = info.timing;
+    json::array rules;
+    for (auto const& r : timing_rules(info)) {
+        rules.push_back(json::object{{"name", r.name}, {"formula", r.formula}, {"sum_us", us(r.sum)}, {"permit_us", us(t.permit)}, {"met", r.met}});
+    }
+    return write(json::object{
+        {"profile", t.profile},
+        {"heartbeat_us", us(t.heartbeat)},
+        {"suspect_us", us(t.suspect)},
+        {"permit_us", us(t.permit)},
+        {"kill_us", us(t.kill)},
+        {"rho_permille", t.rho_permille},
+        {"cycle_p99_us", us_or_null(info.cycle_p99)},
+        {"cycle_max_us", us_or_null(info.cycle_max)},
+        {"fsync_p99_us", us_or_null(info.fsync_p99)},
+        {"fsync_max_us", us_or_null(info.fsync_max)},
+        {"worst_margin_ms", info.worst_margin_ms < 0 ? json::value(nullptr) : json::value(info.worst_margin_ms)},
+        {"rules", std::move(rules)},
+    });
+}
+
+Result<TimingInfo> parse_timing(std::string_view text) {
+    return read<TimingInfo>(text, "the timing", [](Fields const& in) {
+        TimingInfo info;
+        info.timing.profile = in.text("profile");
+        info.timing.heartbeat = read_us(in, "heartbeat_us");
+        info.timing.suspect = read_us(in, "suspect_us");
+        info.timing.permit = read_us(in, "permit_us");
+        info.timing.kill = read_us(in, "kill_us");
+        info.timing.rho_permille = in.small("rho_permille");
+        info.cycle_p99 = read_us_or_null(in, "cycle_p99_us");
+        info.cycle_max = read_us_or_null(in, "cycle_max_us");
+        info.fsync_p99 = read_us_or_null(in, "fsync_p99_us");
+        info.fsync_max = read_us_or_null(in, "fsync_max_us");
+        info.worst_margin_ms = in.has("worst_margin_ms") ? in.integer("worst_margin_ms") : -1;
+        return info;
+    });
+}
+
+// ---- the rest ---------------------------------------------------------------------------------------------------------------
+
+std::string force_json(std::string_view node) { return write(json::object{{"node", node}}); }
+
+Result<std::string> parse_force(std::string_view text) {
+    return read<std::string>(text, "the request", [](Fields const& in) { return name_of(in, "node"); });
+}
+
+std::string message_json(std::string_view key, std::string_view message) { return write(json::object{{key, message}}); }
+
+std::string json_text(std::string_view text) { return write(json::value(text)); }
+
+std::string error_of(std::string_view text) {
+    auto const error = read<std::string>(text, "", [](Fields const& in) { return in.text("error"); });
+    return error ? *error : std::string(text.substr(0, 300));
+}
+
+}  // namespace clusterd

@@ -1,0 +1,114 @@
+// See decision.hpp. Layout: "CDEC" u8 version, then the fields in the order of core/decision.hpp; lists with a u32 count.
+#include "clusterd/wire/decision.hpp"
+
+#include "clusterd/wire/bytes.hpp"
+
+namespace clusterd {
+namespace {
+
+constexpr std::string_view magic = "CDEC";
+constexpr std::uint8_t version = 1;
+
+enum : std::uint8_t { wanted_online = 1, away_by_failure = 2, has_draining_to = 4, has_drained_from = 8, all_flags = 15 };
+
+void write_orders(wire::Writer& w, std::map<std::string, std::uint64_t> const& orders) {
+    w.count(orders.size());
+    for (auto const& [resource, counter] : orders) w.string(resource), w.u64(counter);
+}
+
+void write_group(wire::Writer& w, GroupDecision const& g) {
+    // A new field doesn't compile.
+    auto const& [owner, wanted, held, draining_to, cause, away, drained_from, failovers, fail_orders, reset_orders] = g;
+    w.enumeration(owner);
+    w.u8(static_cast<std::uint8_t>((wanted ? wanted_online : 0) | (away ? away_by_failure : 0) |
+                                   (draining_to ? has_draining_to : 0) | (drained_from ? has_drained_from : 0)));
+    w.enumeration(draining_to.value_or(NodeIndex::a));
+    w.enumeration(drained_from.value_or(NodeIndex::a));
+    w.count(held.size());
+    for (auto const& resource : held) w.string(resource);
+    w.string(wire::clip(cause, wire::max_message));
+    // The ledger is bounded by the failover limit in practice; were it not, its newest entries are the ones that count.
+    std::size_t const skip = failovers.size() > wire::max_ledger ? failovers.size() - wire::max_ledger : 0;
+    w.count(failovers.size() - skip);
+    for (std::size_t i = skip; i < failovers.size(); ++i) {
+        w.i64(failovers[i].wall_ms);
+        w.enumeration(failovers[i].from);
+        w.string(failovers[i].resource);
+    }
+    write_orders(w, fail_orders);
+    write_orders(w, reset_orders);
+}
+
+std::map<std::string, std::uint64_t> read_orders(wire::Reader& r) {
+    std::map<std::string, std::uint64_t> orders;
+    for (std::size_t n = r.count(wire::max_resources, 12); n > 0 && r.ok(); --n) {
+        std::string name = r.string(wire::max_name);
+        orders[std::move(name)] = r.u64();
+    }
+    return orders;
+}
+
+GroupDecision read_group(wire::Reader& r) {
+    GroupDecision g;
+    g.owner = r.node();
+    std::uint8_t const flags = r.u8();
+    if (flags > all_flags) r.fail("unknown flags of a group");
+    g.wanted_online = flags & wanted_online;
+    g.away_by_failure = flags & away_by_failure;
+    NodeIndex const draining_to = r.node();
+    NodeIndex const drained_from = r.node();
+    if (flags & has_draining_to) g.draining_to = draining_to;
+    if (flags & has_drained_from) g.drained_from = drained_from;
+    for (std::size_t n = r.count(wire::max_resources, 4); n > 0 && r.ok(); --n) g.held_offline.insert(r.string(wire::max_name));
+    g.cause = r.string(wire::max_message);
+    for (std::size_t n = r.count(wire::max_ledger, 13); n > 0 && r.ok(); --n) {
+        LedgerEntry e;
+        e.wall_ms = r.i64();
+        e.from = r.node();
+        e.resource = r.string(wire::max_name);
+        g.failovers.push_back(std::move(e));
+    }
+    g.fail_orders = read_orders(r);
+    g.reset_orders = read_orders(r);
+    return g;
+}
+
+}  // namespace
+
+std::string encode_decision(Decision const& d) {
+    wire::Writer w;
+    w.raw(magic);
+    w.u8(version);
+    auto const& [id, cluster, stores, groups, paused, config] = d;
+    w.decision_id(id);
+    w.bytes(cluster);
+    for (StoreId const store : stores) w.u64(store);
+    for (bool const p : paused) w.boolean(p);
+    w.bytes(config ? config->hash : Hash{});
+    w.count(groups.size());
+    for (auto const& [name, group] : groups) w.string(name), write_group(w, group);
+    return w.take();
+}
+
+Result<DecodedDecision> decode_decision(std::string_view bytes) {
+    wire::Reader r(bytes);
+    if (r.raw(magic.size()) != magic) return Error{"a decision can't be read: it doesn't begin as one"};
+    if (std::uint8_t const v = r.u8(); r.ok() && v != version)
+        return Error{"a decision can't be read: it is of version " + std::to_string(v) + ", this program knows version " +
+                     std::to_string(version) + "; install the same clusterd on both nodes"};
+    DecodedDecision out;
+    Decision& d = out.decision;
+    d.id = r.decision_id();
+    d.cluster = r.bytes<16>();
+    for (StoreId& store : d.stores) store = r.u64();
+    for (bool& paused : d.paused) paused = r.boolean();
+    out.config = r.bytes<32>();
+    for (std::size_t n = r.count(wire::max_groups, 31); n > 0 && r.ok(); --n) {
+        std::string name = r.string(wire::max_name);
+        d.groups[std::move(name)] = read_group(r);
+    }
+    if (auto const end = r.finish("a decision"); !end) return Error{end.error()};
+    return out;
+}
+
+}  // namespace clusterd

@@ -1,0 +1,99 @@
+// A small world: two Memberships and the quorum disk, in which every step is optional and only time is forced.
+//
+// So messages that are lost, late or overtaken, a disk that is slow or gone for one node, and a node that is frozen for any time
+// need no budget: they are steps not taken. The guard is the permit's end, which comes whatever the node does. Copyable: the search
+// (main.cpp) copies it at every branch and prunes by fingerprint().
+#pragma once
+
+#include "clusterd/core/membership.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace clusterd::exhaustive {
+
+struct Bounds {
+    int permit = 3, suspect = 1;  // ticks
+    bool drift = false;           // a clock may lose a tick in permit + 1; rho is then so great that P(1+rho) is P + 1 tick
+    int restarts = 1;             // per node
+    int memory = 1;               // heartbeats a direction of the link keeps; 2 = may be overtaken
+    bool groups_equal = true;     // else A has more groups online: B is the less fit
+};
+
+enum class Move : std::uint8_t {
+    tick, tick_slow_a, tick_slow_b,  // time passes; not on the slow clock
+    advance,                         // the node looks at its clock
+    deliver, deliver_older,          // to the node
+    land, read, decide, fail,        // of its disk cycle: write lands, other slot is read, the node learns it / that it failed
+    persist,                         // its store is done
+    stop,                            // everything on it has ended
+    take_over,
+    crash_lost, crash_landed, crash_later,  // a new incarnation; the write under way is lost, landed, or lands later
+    resume,                          // the worker is started again as the same incarnation
+    ghost_lands                      // a dead incarnation's write
+};
+
+struct Choice {
+    Move move = Move::tick;
+    int node = 0;
+    bool operator==(Choice const&) const = default;
+};
+std::string to_string(Choice c);
+
+struct World {
+    explicit World(Bounds const& bounds);
+
+    enum class Start { cold, joined, a_alone };
+    static World started(Bounds const& bounds, Start start);
+
+    void choices(std::vector<Choice>& out) const;
+    bool possible(Choice c) const;
+    void apply(Choice c);
+    char const* broken() const;  // the invariant that does not hold, or null
+    std::uint64_t fingerprint() const;
+    std::string show() const;
+    Role role(int i) const { return nodes[static_cast<std::size_t>(i)]->m.role(); }
+
+    struct Cycle {
+        enum class Phase : std::uint8_t { none, written, landed, seen } phase = Phase::none;  // written: its write is on its way
+        std::uint64_t id = 0;
+        Slot mine, seen;
+        Instant started;
+    };
+    struct Member {
+        explicit Member(Membership membership) : m(std::move(membership)) {}
+        Membership m;
+        Cycle cycle;
+        Terms durable, storing;
+        bool stores = false;      // a fsync is under way
+        bool looked = true;       // advanced since the last tick
+        Instant guard_end = long_ago;
+        bool took = false;
+        int incarnation = 1;
+        int lost_ticks = 0;       // ticks until its clock may be slow again
+        Instant clock;
+        std::optional<Slot> ghost;
+    };
+
+    Bounds bounds;
+    std::array<std::optional<Member>, 2> nodes;
+    std::array<Slot, 2> disk;
+    std::array<std::vector<Heartbeat>, 2> link;  // by sender, oldest first
+
+private:
+    Member& at_(int i) { return *nodes[static_cast<std::size_t>(i)]; }
+    Member const& at_(int i) const { return *nodes[static_cast<std::size_t>(i)]; }
+    Membership make(int i, int incarnation, Terms const& stored, ResumeState const* resume, Instant now) const;
+    void start(int i, int incarnation);
+    void perform(int i, Effects& out);
+    void after(int i, Effects& out);
+    void crash(int i, Move how);
+    void tick(int slow);
+    bool valid(int i) const;
+    bool prompt_round();
+    void settle(int rounds, bool link_whole);
+};
+
+}  // namespace clusterd::exhaustive

@@ -1,0 +1,123 @@
+"""Our own processes and the service's: killed, frozen, stopped, restarted."""
+from runner import PERMIT_MS, scenario
+from tools import boot_ms, wait_for
+
+FROZEN_MS = 10_000
+
+
+@scenario()
+def frozen_active_node(run):
+    """SIGSTOP of everything of ours on the active node for 10 s: the other takes over, the kernel silences the frozen node at permit
+    end, and after SIGCONT it stops what it still had before anything else."""
+    run.start_both()
+    with run.watching() as probe:
+        when = run.alpha.freeze()
+        probe.wait_served(by="beta", since=when)
+        run.expect(run.alpha.runs_service(), "what a frozen node had was to be still there (else this shows nothing)")
+        probe.hold(max(0.0, (when + FROZEN_MS - boot_ms()) / 1000))
+        thawed = run.alpha.thaw()
+        wait_for("alpha to stop what it still had", run.alpha.runs_nothing, limit=10)
+        run.numbers["stopped_after_thaw_ms"] = round(boot_ms() - thawed)
+        run.settled("beta")
+        run.judge(probe, blackout_below=3 * PERMIT_MS)
+        run.silent_from(probe, run.alpha, when)
+
+
+@scenario()
+def worker_killed(run):
+    """kill -9 of the worker: the next one goes on as the same incarnation, and no request is lost."""
+    run.start_both()
+
+    def incarnation():
+        return next(node["incarnation"] for node in run.view(run.alpha)["nodes"] if node["name"] == "alpha")
+    before = incarnation()
+    with run.watching() as probe:
+        for _ in range(3):
+            old = run.alpha.kill_worker()
+            wait_for("a new worker", lambda: run.alpha.the("clusterd-worker").pid != old.pid)
+            run.settled("alpha")
+        probe.hold(2 * PERMIT_MS / 1000)
+        run.expect(incarnation() == before, "the new worker has another incarnation")
+        run.judge(probe, lost=0, only_by="alpha")
+
+
+@scenario()
+def guard_and_worker_killed(run):
+    """kill -9 of guard and worker: the other node takes over, the address is silent at permit end; started again, the node sweeps what
+    was left before it joins."""
+    run.start_both()
+    with run.watching() as probe:
+        when = run.alpha.kill_guard_and_worker()
+        probe.wait_served(by="beta", since=when)
+        wait_for("alpha's hosts to end with their guard", lambda: not run.alpha.ours(), limit=10)
+        run.alpha.start()
+        wait_for("alpha to sweep what was left", run.alpha.runs_nothing, limit=10)
+        run.settled("beta")
+        run.judge(probe, blackout_below=3 * PERMIT_MS)
+        run.silent_from(probe, run.alpha, when)
+
+
+def restarted_in_place(run, kill):
+    run.start_both()
+    with run.watching() as probe:
+        old = run.alpha.the("nginx").pid
+        kill()
+        wait_for("another nginx", lambda: run.alpha.the("nginx").pid != old)
+        run.settled("alpha")
+        server = next(each for each in run.web(run.alpha)["resources"] if each["name"] == "web-server")
+        run.expect(server["restarts_in_window"] == 1, f"restarts in the window: {server['restarts_in_window']} instead of 1")
+        probe.hold(0.5)
+        # A check every second that must fail twice would take longer: its exit was noticed.
+        run.judge(probe, blackout_below=900, only_by="alpha")
+
+
+@scenario()
+def service_killed(run):
+    """kill -9 of nginx: back on the same node without waiting for a poll."""
+    restarted_in_place(run, run.alpha.kill_service)
+
+
+@scenario()
+def service_master_killed(run):
+    """kill -9 of nginx's master alone: its workers are ended, too, and it is back on the same node."""
+    restarted_in_place(run, lambda: run.alpha.kill_service(only_master=True))
+
+
+@scenario()
+def active_stopped(run):
+    """SIGTERM to the active node's clusterd: the group moves away, exit 0, nothing is left behind."""
+    run.start_both()
+    with run.watching() as probe:
+        when = boot_ms()
+        status = run.alpha.terminate()
+        run.expect(status == 0, f"clusterd ended with {status} instead of 0")
+        run.expect(run.alpha.runs_nothing(), "clusterd ended and left something running")
+        probe.wait_served(by="beta", since=when)
+        run.judge(probe, blackout_below=3 * PERMIT_MS)
+    run.alpha.start()
+    run.settled("beta")
+
+
+@scenario()
+def standby_restarted(run):
+    """SIGTERM to the standby's clusterd, and a start: no lost request."""
+    run.start_both()
+    with run.watching() as probe:
+        status = run.beta.terminate()
+        run.expect(status == 0, f"clusterd ended with {status} instead of 0")
+        run.beta.start()
+        run.settled("alpha")
+        run.judge(probe, lost=0, only_by="alpha")
+
+
+@scenario()
+def reloaded(run):
+    """SIGHUP (reload, package upgrade) on the active node: a new worker, the same guard, no lost request."""
+    run.start_both()
+    with run.watching() as probe:
+        guard, worker = run.alpha.the("clusterd").pid, run.alpha.the("clusterd-worker").pid
+        run.alpha.reload()
+        wait_for("a new worker", lambda: run.alpha.the("clusterd-worker").pid != worker)
+        run.settled("alpha")
+        run.expect(run.alpha.the("clusterd").pid == guard, "the guard has another pid")
+        run.judge(probe, lost=0, only_by="alpha")

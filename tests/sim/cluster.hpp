@@ -1,0 +1,329 @@
+// Two nodes, the quorum disk and everything between and under them, in virtual time: what the real Node runs in when it is
+// simulated. The random simulator (main.cpp), the recorded traces and the pair matrix drive it.
+//
+// It promises what the protocol assumes and nothing more: single-sector writes are atomic; a write of a dead process lands before
+// the next process's first write; the two clocks' rates differ by at most rho; the guard ends everything between permit end - K
+// and permit end while it runs; the gate silences an address at permit end. Everything else may go wrong, by `conditions`.
+// Each change is checked against protocol.md's invariants in true time (checks.cpp); a breach throws Violation.
+#pragma once
+
+#include "clusterd/core/node.hpp"
+#include "tests/sim/random.hpp"
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <queue>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace clusterd::sim {
+
+using Ns = std::int64_t;  // true time since the simulation's start; no node ever sees it
+inline constexpr Ns ms = 1'000'000;
+inline constexpr Ns never = INT64_MAX;
+
+struct Violation : std::runtime_error {
+    Violation(std::string which, std::string const& what) : std::runtime_error(which + ": " + what), invariant(std::move(which)) {}
+    std::string invariant;
+};
+
+// A value drawn anew each time it is used.
+struct Range {
+    Ns low = 0, high = 0;
+};
+
+// How well everything works at this moment.
+struct Conditions {
+    struct Disk {
+        bool failing = false, hanging = false;
+        Range io{2 * ms, 2 * ms};  // one write, or one read
+        double error = 0;
+    };
+    std::array<std::array<bool, 2>, 2> cut{};   // [link][sender]: nothing arrives
+    std::array<std::array<bool, 2>, 2> hold{};  // [link][sender]: arrives when released, traces only
+    Range delay{ms / 2, ms / 2};
+    double loss = 0, twice = 0, late = 0;       // of heartbeats; late: up to `latest`
+    Ns latest = 3000 * ms;
+    Range break_after{1000 * ms, 1000 * ms};    // a cut is noticed by the sync channel
+    std::array<Disk, 2> disk;
+    Range fsync{3 * ms, 3 * ms};
+    double fsync_error = 0;
+    Range scheduling{0, 0};                     // how late a timer fires
+    Range start{20 * ms, 20 * ms}, stop{20 * ms, 20 * ms};
+    double start_fails = 0, stop_fails = 0, hangs = 0;
+    double dies_in_effects = 0;                 // the worker dies between two effects of one step
+    bool nothing_may_stop = false;              // invariant 6: no resource that is online may go offline now
+    bool winner_keeps_all = false;              // nor on a node that was joined and becomes alone
+    std::string only_fault;                     // what is wrong meanwhile, for the message
+    std::array<bool, 2> network_well{true, true};
+    std::array<bool, 2> healthy{true, true};    // what health agents find
+};
+
+struct Setup {
+    ConfigPtr config;
+    std::uint64_t seed = 1;
+    int links = 1;
+    std::array<double, 2> rate{1.0, 1.0};       // of each node's clock
+    bool initial_disk = true;                   // the disk was made by `quorum init`
+};
+
+enum class Truth : std::uint8_t { off, starting, on, stopping, remains };  // remains: a start or stop failed; something is left
+
+struct Cluster;
+
+// What a machine really runs for one resource, whatever any node believes.
+struct Running {
+    ResourceSpec const* spec = nullptr;
+    bool address = false;
+    Truth truth = Truth::off;
+    std::uint64_t serial = 0;  // of the action under way
+    struct Queued {
+        effect::ResourceAction action;
+        std::uint64_t instance = 0;
+    };
+    std::deque<Queued> queue;  // waiting behind it
+    bool busy = false;
+    bool checks = false;
+    std::uint64_t checks_serial = 0;
+};
+
+struct Machine {
+    NodeIndex self = NodeIndex::a;
+    bool powered = false;
+    // CLOCK_BOOTTIME
+    Ns clock_base = 0;
+    std::int64_t mono_base = 0;
+    double rate = 1.0;
+    // the guard, and what it shares with the worker
+    bool guard = false, guard_frozen = false;
+    Instant permit_end = long_ago;
+    Incarnation permit_incarnation = 0;  // that got it
+    ResumeState resume;
+    bool has_resume = false;
+    bool check_scheduled = false;
+    bool emergency = false;
+    std::uint64_t emergency_serial = 0;
+    // the worker
+    std::unique_ptr<Node> node;
+    std::uint64_t instance = 0;  // of this process
+    Incarnation incarnation = 0;
+    bool frozen = false;
+    bool left = false;
+    std::deque<Event> backlog;   // what waits for a frozen worker
+    bool in_step = false;
+    Ns tick_at = never;
+    std::uint64_t steps_here = 0;  // at one instant, to notice a spin
+    Ns steps_at = -1;
+    // the state store
+    StoreId store = 0;
+    Terms terms;
+    DecisionPtr stored;
+    Uuid cluster{};
+    std::deque<effect::Persist> persists;
+    bool persisting = false;
+    // the disk thread
+    bool disk_busy = false;
+    std::uint64_t disk_request_id = 0;
+    StoreId disk_known = 0;  // the disk this process has read
+    std::deque<std::function<void(std::uint64_t)>> disk_queue;
+    std::function<void()> ghost;            // a dead process's write that may still land
+    std::vector<std::function<void()>> hung;  // what waits for the disk to answer again
+
+    std::map<std::string, Running> running;
+    bool up() const { return node != nullptr; }
+};
+
+struct QuorumDisk {
+    std::array<Slot, 2> slot;
+    std::array<std::array<DecisionPtr, 2>, 2> area;
+    StoreId id = 0;
+    Uuid cluster{};
+};
+
+struct SyncChannel {
+    std::uint64_t id = 0;  // 0 = none
+    std::array<std::uint64_t, 2> instance{};
+    std::array<bool, 2> up{};
+    std::array<Ns, 2> last_arrival{};  // by sender
+    std::array<std::deque<SyncMessage>, 2> waiting;
+    bool breaking = false;
+};
+
+// What the checks remember of the past.
+struct Memory {
+    struct Known {
+        DecisionPtr decision;
+        DecisionId base;
+    };
+    std::map<DecisionId, Known> decisions;  // every decision ever made, and what its author knew
+    DecisionId committed;                   // the newest one a node acted on
+    std::array<DecisionId, 2> known{};      // the newest each process has seen
+    std::array<DecisionId, 2> acted{}, found{};  // found: in its store when the process started
+    std::array<Role, 2> role{};
+    std::array<Term, 2> offered{};
+    std::array<bool, 2> took{};             // took the other's groups over, and is alone since
+    struct Given {
+        Command command;
+        Ns given = 0;
+        Outcome outcome = Outcome::running;
+    };
+    std::map<std::string, Given> commands;
+    std::map<std::string, std::uint64_t> probes;  // rare cases that happened
+    std::array<std::set<std::string>, 2> online_when_joined_ended;
+};
+
+struct Cluster {
+    explicit Cluster(Setup setup);
+    ~Cluster();
+    Cluster(Cluster const&) = delete;
+    Cluster& operator=(Cluster const&) = delete;
+
+    // ---- time
+    void run_until(Ns until);
+    void at(Ns when, std::function<void()> what);
+    void after(Ns delay, std::function<void()> what) { at(now + delay, std::move(what)); }
+
+    // ---- what can be done to it
+    void power_on(NodeIndex n);                      // machine, guard and worker: a new incarnation
+    void power_cut(NodeIndex n);
+    void kill_worker(NodeIndex n, Ns restart_after);  // the guard starts it again
+    void kill_service(NodeIndex n);                  // worker and guard; start_service() begins anew
+    void start_service(NodeIndex n);
+    void freeze(NodeIndex n, bool guard_too);
+    void thaw(NodeIndex n);
+    void cut(NodeIndex from, bool on, int link = -1);
+    void hold(NodeIndex from, bool on);              // off: all that was held arrives now
+    void disk_fails(NodeIndex n, bool on);
+    void disk_hangs(NodeIndex n, bool on);
+    void change_rate(NodeIndex n, double rate);
+    void resource_dies(NodeIndex n, std::string const& resource);
+    void network(NodeIndex n, bool well);
+    void command(NodeIndex n, Command const& command);
+    void leave(NodeIndex n);
+    void lose_store(NodeIndex n);                    // a new, empty state store at its next start
+
+    // ---- what is true now
+    Instant clock(NodeIndex n) const;
+    Instant clock_at(NodeIndex n, Ns when) const;
+    Ns true_time(NodeIndex n, Instant i) const;
+    bool permitted(NodeIndex n) const;               // as guard and gate see it
+    bool active(NodeIndex n, std::string const& resource) const;  // does something an outsider could notice
+    std::string describe(NodeIndex n) const;
+    std::string describe_disk() const;
+    Machine& machine(NodeIndex n) { return machines[at(n)]; }
+    Machine const& machine(NodeIndex n) const { return machines[at(n)]; }
+    static std::size_t at(NodeIndex n) { return clusterd::at(n); }
+
+    void note(std::string line);                     // into the log, when it is kept
+    void probe(char const* rare) { ++memory.probes[rare]; }
+    Ns draw(Range r) { return random.between(r.low, r.high); }
+    Spec const& spec() const { return setup.config->spec; }
+
+    Setup setup;
+    Random random;
+    Conditions conditions;
+    std::array<Machine, 2> machines;
+    QuorumDisk disk;
+    SyncChannel sync;
+    Memory memory;
+    Ns now = 0;
+    std::uint64_t steps = 0;
+    bool logging = false;
+    std::size_t log_limit = 60;
+    std::deque<std::string> log;
+    std::function<void(std::string const&)> on_note;
+
+private:
+    struct Item {
+        Ns when = 0;
+        std::uint64_t order = 0;
+        std::function<void()> what;
+        bool operator<(Item const& o) const { return when != o.when ? when > o.when : order > o.order; }
+    };
+    std::priority_queue<Item> queue_;
+    std::uint64_t order_ = 0;
+    std::uint64_t next_incarnation_ = 0;
+    std::uint64_t next_process_ = 0;
+    std::uint64_t next_store_ = 100;
+    struct Held {
+        NodeIndex from;
+        int link;
+        Heartbeat heartbeat;
+    };
+    std::vector<Held> held_;
+
+    // machine.cpp
+    void start_worker(Machine& m, bool resume);
+    void end_worker(Machine& m);
+    void deliver(Machine& m, Event event);
+    void deliver_to(Machine& m, std::uint64_t instance, Event event);
+    void step(Machine& m, Event const& event);
+    void perform(Machine& m, Effects const& effects);
+    void schedule_tick(Machine& m);
+    void persist_next(Machine& m);
+    void set_permit(Machine& m, Instant end);
+    void guard_check(Machine& m);
+    void start_emergency(Machine& m, bool by_guard);
+    friend struct Perform;
+
+    // disk.cpp
+    void disk_request(Machine& m, std::function<void(std::uint64_t request)> run);
+    void disk_next(Machine& m);
+    void settle_ghost(Machine& m);
+    void write_slot(NodeIndex n, Slot const& slot);
+    void disk_cycle(Machine& m, effect::DiskCycle const& e);
+    void disk_read(Machine& m, effect::DiskRead const& e);
+    void disk_store(Machine& m, effect::DiskStoreDecision const& e);
+    void disk_load(Machine& m, effect::DiskLoadDecisions const& e);
+    void disk_io(Machine& m, std::uint64_t request, bool is_write, std::function<void()> effect, std::function<void(bool)> then);
+    void disk_done(Machine& m, std::uint64_t request, Event event);
+
+    // network.cpp
+    void send_heartbeat(Machine& m, Heartbeat const& h);
+    void arrive(NodeIndex from, int link, Heartbeat const& h);
+    bool open(NodeIndex from) const;
+    void sync_poll();
+    void sync_send(Machine& m, SyncMessage const& message);
+    void sync_arrive(std::uint64_t id, NodeIndex from, SyncMessage message);
+    void sync_pump(std::uint64_t id, NodeIndex from);
+    void sync_break(bool at_once);
+    int downs_owed_ = 0;
+
+    // resources.cpp
+    void act(Machine& m, effect::ResourceAction const& a);
+    void act_next(Machine& m, Running& r);
+    void act_now(Machine& m, Running& r, Running::Queued const& q);
+    void report(Machine& m, Running const& r, Running::Queued const& q, ResourceState state, char const* message);
+    void finish(Machine& m, std::string const& name, std::uint64_t serial, std::function<void(Running&)> what);
+    void set_truth(Machine& m, Running& r, Truth truth);
+    void run_checks(Machine& m, effect::Checks const& c);
+    void check_once(Machine& m, std::string const& name, std::uint64_t serial, std::size_t which);
+    void everything_off(Machine& m, bool addresses_too);
+
+    // checks.cpp
+    void after_step(Machine& m);
+    void role_changed(Machine& m, Role from, Role to);
+    void check_acted(Machine& m, bool starts);
+    void check_takeover(Machine& m, Decision const& before, Decision const& d);
+    void check_permit(Machine& m, Instant end);
+    void check_two_owners(std::string const& resource);
+    void check_start(Machine& m, Running const& r);
+    void check_stop(Machine& m, Running const& r);
+    void learn(Machine& m, DecisionPtr const& d);
+    void made(Machine& m, DecisionPtr const& d);
+    bool descends(DecisionId from, DecisionId ancestor) const;
+    void command_update(Machine& m, effect::CommandUpdate const& u);
+    void watch_heartbeat(Machine& m, Heartbeat const& h);
+    void watch_slot(Machine& m, Slot const& s);
+};
+
+std::string to_string(DecisionId id);
+char const* to_string(Role r);
+char const* to_string(ResourceState s);
+char const* name_of(NodeIndex n);
+
+}  // namespace clusterd::sim

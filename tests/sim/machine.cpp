@@ -1,0 +1,393 @@
+// A machine: power, the guard with its emergency stop, the worker that may crash or freeze, and the state store.
+#include "tests/sim/cluster.hpp"
+
+namespace clusterd::sim {
+
+// ---- power and processes ----------------------------------------------------------------------------------------------------
+
+void Cluster::power_on(NodeIndex n) {
+    Machine& m = machine(n);
+    if (m.powered) return;
+    m.powered = true;
+    m.clock_base = now;
+    m.mono_base = random.between(500, 20'000) * ms;  // CLOCK_BOOTTIME begins anew
+    note(std::string(name_of(n)) + " is powered on");
+    start_service(n);
+}
+
+void Cluster::power_cut(NodeIndex n) {
+    Machine& m = machine(n);
+    if (!m.powered) return;
+    note(std::string(name_of(n)) + " loses its power");
+    end_worker(m);
+    m.powered = m.guard = m.guard_frozen = false;
+    m.has_resume = false;
+    m.permit_end = long_ago;
+    m.emergency = false;
+    ++m.emergency_serial;
+    everything_off(m, true);
+}
+
+// The guard starts: what an older service left behind is swept before anything is decided.
+void Cluster::start_service(NodeIndex n) {
+    Machine& m = machine(n);
+    if (!m.powered || m.guard) return;
+    m.guard = true;
+    m.guard_frozen = false;
+    m.has_resume = false;
+    m.permit_end = long_ago;
+    everything_off(m, true);
+    start_worker(m, false);
+}
+
+void Cluster::kill_service(NodeIndex n) {
+    Machine& m = machine(n);
+    if (!m.guard) return;
+    note(std::string(name_of(n)) + ": guard and worker are killed");
+    end_worker(m);
+    m.guard = m.guard_frozen = false;
+    m.has_resume = false;
+    m.emergency = false;
+    ++m.emergency_serial;
+    everything_off(m, false);  // the processes die with their guard; an address stays until the gate closes
+}
+
+void Cluster::kill_worker(NodeIndex n, Ns restart_after) {
+    Machine& m = machine(n);
+    if (!m.node) return;
+    note(std::string(name_of(n)) + ": the worker dies");
+    end_worker(m);
+    std::uint64_t const incarnation = m.incarnation;
+    auto again = std::make_shared<std::function<void()>>();
+    *again = [this, n, incarnation, again] {
+        Machine& x = machine(n);
+        if (!x.guard || x.node || x.incarnation != incarnation) return;
+        if (x.guard_frozen) return after(10 * ms, *again);
+        // Going on as the same incarnation needs all I/O of the dead process to be over; else a new one is begun.
+        bool const resume = x.has_resume && !x.ghost && !random.chance(0.1);
+        if (x.has_resume && x.ghost && random.chance(0.5)) return after(20 * ms, *again);
+        start_worker(x, resume);
+    };
+    after(restart_after, *again);
+}
+
+void Cluster::start_worker(Machine& m, bool resume) {
+    m.instance = ++next_process_;
+    if (!resume) m.incarnation = 1000 * (++next_incarnation_) + at(m.self) + 1;
+    m.frozen = m.left = false;
+    m.backlog.clear();
+    m.disk_busy = false;
+    m.disk_queue.clear();
+    m.disk_known = 0;
+    m.persists.clear();
+    m.persisting = false;
+    m.tick_at = never;
+    StartState s;
+    s.self = m.self;
+    s.incarnation = m.incarnation;
+    s.seed = setup.config;
+    s.terms = m.terms;
+    s.stored = m.stored;
+    s.store = m.store;
+    s.cluster = m.cluster;
+    s.fresh_cluster[0] = 9;
+    if (resume) {
+        s.resume = m.resume;
+        probe("worker goes on as the same incarnation");
+        if (m.resume.role == Role::alone) probe("goes on while alone");
+        if (m.resume.role == Role::joined) probe("goes on while joined");
+    }
+    note(std::string(name_of(m.self)) + (resume ? ": the worker goes on, incarnation " : ": a worker starts, incarnation ") +
+         std::to_string(m.incarnation));
+    Now const t{clock(m.self), 1'700'000'000'000 + now / ms, static_cast<int>(now / (60'000 * ms) % 1440)};
+    m.node = std::make_unique<Node>(std::move(s), t);
+    memory.known[at(m.self)] = id_of(m.stored);
+    memory.acted[at(m.self)] = {};
+    memory.found[at(m.self)] = id_of(m.stored);
+    memory.role[at(m.self)] = resume ? m.resume.role : Role::seeking;
+    if (!resume) memory.took[at(m.self)] = false;
+    std::uint64_t const instance = m.instance;
+    for (int i = 0; i < static_cast<int>(spec().networks.size()); ++i)
+        deliver_to(m, instance, event::NetworkState{i, conditions.network_well[at(m.self)], {}});
+    deliver_to(m, instance, event::Tick{});
+}
+
+void Cluster::end_worker(Machine& m) {
+    if (!m.node) return;
+    m.node.reset();
+    m.frozen = false;
+    m.backlog.clear();
+    ++m.disk_request_id;  // what the disk still does for it reaches nobody
+    if (m.persisting && random.chance(0.5) && !m.persists.empty()) {  // the write under way may be complete all the same
+        auto const& p = m.persists.front();
+        m.terms = p.terms;
+        if (p.decision) m.stored = p.decision, m.cluster = p.decision->cluster;
+    }
+    m.persists.clear();
+    m.persisting = false;
+    for (auto& [name, running] : m.running) ++running.checks_serial, running.checks = false;
+    if (sync.id != 0) sync_break(true);
+}
+
+void Cluster::freeze(NodeIndex n, bool guard_too) {
+    Machine& m = machine(n);
+    if (!m.node || m.frozen) return;
+    note(std::string(name_of(n)) + (guard_too ? ": everything of ours is frozen" : ": the worker is frozen"));
+    m.frozen = true;
+    m.guard_frozen = guard_too;
+}
+
+void Cluster::thaw(NodeIndex n) {
+    Machine& m = machine(n);
+    if (!m.frozen && !m.guard_frozen) return;
+    note(std::string(name_of(n)) + " wakes up");
+    bool const guard_slept = m.guard_frozen;
+    m.guard_frozen = false;
+    m.frozen = false;
+    if (guard_slept && m.guard && clock(n) >= m.permit_end - spec().timing.kill) {
+        everything_off(m, true);  // the guard has the higher priority: it stops what still runs before anything else
+        deliver(m, event::EmergencyStopped{});
+    }
+    if (!m.node) return;
+    std::uint64_t const instance = m.instance;
+    deliver_to(m, instance, event::Tick{});
+    auto waiting = std::move(m.backlog);
+    m.backlog.clear();
+    for (auto& e : waiting) deliver_to(m, instance, std::move(e));
+}
+
+void Cluster::lose_store(NodeIndex n) {
+    Machine& m = machine(n);
+    if (m.node) return;
+    note(std::string(name_of(n)) + ": its state store is lost, a new one is made");
+    m.store = ++next_store_;
+    m.terms = {};
+    m.stored = nullptr;
+    m.cluster = {};
+}
+
+// ---- events and effects ------------------------------------------------------------------------------------------------------
+
+void Cluster::deliver(Machine& m, Event event) {
+    if (!m.node) return;
+    if (m.frozen) {
+        if (m.backlog.size() < 500) m.backlog.push_back(std::move(event));
+        return;
+    }
+    if (m.in_step) return after(0, [this, &m, i = m.instance, e = std::move(event)]() mutable { deliver_to(m, i, std::move(e)); });
+    step(m, event);
+}
+
+void Cluster::deliver_to(Machine& m, std::uint64_t instance, Event event) {
+    if (m.node && m.instance == instance) deliver(m, std::move(event));
+}
+
+void Cluster::step(Machine& m, Event const& event) {
+    ++steps;
+    if (m.steps_at != now) m.steps_at = now, m.steps_here = 0;
+    if (++m.steps_here > 2000) throw Violation("spin", std::string(name_of(m.self)) + " takes thousands of steps in one instant");
+    if (auto const* s = std::get_if<event::SyncReceived>(&event)) {
+        if (auto const* f = std::get_if<sync::FollowerState>(&s->message)) learn(m, f->decision);
+        if (auto const* d = std::get_if<sync::StoreDecision>(&s->message)) learn(m, d->decision);
+    }
+    if (auto const* l = std::get_if<event::DiskDecisionsLoaded>(&event); l && l->ok) learn(m, l->newest);
+    Now const t{clock(m.self), 1'700'000'000'000 + now / ms, static_cast<int>(now / (60'000 * ms) % 1440)};
+    m.in_step = true;
+    Effects const effects = m.node->step(t, event);
+    m.resume = m.node->resume_state();  // in the guard's memory before anything is done
+    m.has_resume = true;
+    Role const before = memory.role[at(m.self)];
+    after_step(m);
+    perform(m, effects);
+    m.in_step = false;
+    if ((logging || on_note) && m.node && m.resume.role != before) note(describe(m.self));
+    if (m.node) schedule_tick(m);
+}
+
+struct Perform {
+    Cluster& c;
+    Machine& m;
+    void operator()(effect::SendHeartbeat const& e) const { c.send_heartbeat(m, e.heartbeat); }
+    void operator()(effect::SendSync const& e) const {
+        if (auto const* d = std::get_if<sync::StoreDecision>(&e.message)) c.made(m, d->decision);
+        c.sync_send(m, e.message);
+    }
+    void operator()(effect::Persist const& e) const {
+        c.made(m, e.decision);
+        m.persists.push_back(e);
+        if (!m.persisting) c.persist_next(m);
+    }
+    void operator()(effect::DiskCycle const& e) const { c.disk_cycle(m, e); }
+    void operator()(effect::DiskRead const& e) const { c.disk_read(m, e); }
+    void operator()(effect::DiskStoreDecision const& e) const {
+        c.made(m, e.decision);
+        c.disk_store(m, e);
+    }
+    void operator()(effect::DiskLoadDecisions const& e) const { c.disk_load(m, e); }
+    void operator()(effect::Permit const& e) const { c.set_permit(m, e.end); }
+    void operator()(effect::ResourceAction const& e) const { c.act(m, e); }
+    void operator()(effect::Checks const& e) const { c.run_checks(m, e); }
+    void operator()(effect::EmergencyStop const& e) const {
+        if (c.logging) c.note(std::string(name_of(m.self)) + " stops everything: " + e.reason);
+        c.start_emergency(m, false);
+    }
+    void operator()(effect::CommandUpdate const& e) const { c.command_update(m, e); }
+    void operator()(effect::RecordEvent const& e) const {
+        if (c.logging) c.note(std::string(name_of(m.self)) + " says: " + e.message + (e.resource.empty() ? "" : " [" + e.resource + "]"));
+    }
+    void operator()(effect::RecordFailover const& e) const {
+        c.probe("failover recorded");
+        if (c.logging) c.note(std::string(name_of(m.self)) + " records a failover of " + e.record.group + ": " + e.record.cause);
+    }
+    void operator()(effect::Left const&) const {
+        m.left = true;
+        c.probe("clean leave");
+    }
+};
+
+void Cluster::perform(Machine& m, Effects const& effects) {
+    std::uint64_t const instance = m.instance;
+    for (auto const& e : effects) {
+        if (conditions.dies_in_effects > 0 && random.chance(conditions.dies_in_effects)) {
+            probe("worker died between two effects");
+            m.in_step = false;
+            kill_worker(m.self, random.between(20, 400) * ms);
+            return;
+        }
+        std::visit(Perform{*this, m}, e);
+        if (m.instance != instance || !m.node) return;
+    }
+    if (m.left) {
+        note(std::string(name_of(m.self)) + " has left");
+        for (auto const& [name, running] : m.running)
+            if (active(m.self, name)) throw Violation("leave", std::string(name_of(m.self)) + " left while it runs " + name);
+        m.in_step = false;
+        kill_service(m.self);
+    }
+}
+
+void Cluster::schedule_tick(Machine& m) {
+    Ns const next = std::max(true_time(m.self, m.node->next_wakeup()), now + 1000);
+    if (next >= m.tick_at || next == never) return;
+    m.tick_at = next;
+    after(next - now + draw(conditions.scheduling), [this, &m, instance = m.instance, next] {
+        if (!m.node || m.instance != instance || m.tick_at != next) return;
+        m.tick_at = never;
+        if (m.frozen) return;
+        if (m.node->next_wakeup() > clock(m.self)) return schedule_tick(m);
+        deliver_to(m, instance, event::Tick{});
+    });
+}
+
+void Cluster::persist_next(Machine& m) {
+    if (m.persists.empty()) return;
+    m.persisting = true;
+    after(draw(conditions.fsync), [this, &m, instance = m.instance] {
+        if (!m.node || m.instance != instance) return;
+        auto const p = m.persists.front();
+        m.persists.pop_front();
+        m.persisting = false;
+        event::Persisted done;
+        done.ticket = p.ticket;
+        done.ok = !random.chance(conditions.fsync_error);
+        if (done.ok) {
+            m.terms = p.terms;
+            if (p.decision) m.stored = p.decision, m.cluster = p.decision->cluster;
+        } else {
+            done.error = "no space left (simulated)";
+        }
+        persist_next(m);
+        deliver_to(m, instance, done);
+    });
+}
+
+// ---- the guard -----------------------------------------------------------------------------------------------------------------
+
+void Cluster::set_permit(Machine& m, Instant end) {
+    check_permit(m, end);
+    m.permit_end = end;
+    m.permit_incarnation = m.incarnation;
+    for (auto const& [name, running] : m.running)
+        if (running.address && running.truth != Truth::off) check_two_owners(name);
+    if (end <= clock(m.self) || m.check_scheduled) return;
+    m.check_scheduled = true;
+    at(true_time(m.self, end - spec().timing.kill), [this, &m] { guard_check(m); });
+}
+
+// At permit end - K, whatever the worker does. A worker that is well has begun the emergency stop itself by then.
+void Cluster::guard_check(Machine& m) {
+    m.check_scheduled = false;
+    if (!m.powered || m.permit_end == long_ago) return;
+    // A worker that is well is a moment earlier than its guard, which then finds nothing to do.
+    bool const well = m.node && !m.frozen;
+    Duration const grace = well ? std::min<Duration>(Duration{conditions.scheduling.high + ms}, spec().timing.kill / 8) : Duration{0};
+    Instant const start = m.permit_end - spec().timing.kill + grace;
+    if (clock(m.self) < start) {
+        m.check_scheduled = true;
+        return at(true_time(m.self, start), [this, &m] { guard_check(m); });
+    }
+    Instant const end = m.permit_end;
+    if (m.guard && !m.guard_frozen && !m.emergency) {
+        bool runs = false;
+        for (auto const& [name, running] : m.running) runs = runs || running.truth != Truth::off;
+        if (runs) {
+            probe(m.node && !m.frozen ? "guard stops before the worker does" : "guard stops for a dead or frozen worker");
+            start_emergency(m, true);
+        }
+    }
+    at(true_time(m.self, end), [this, &m, end] {
+        if (!m.guard || m.guard_frozen || m.permit_end > end) return;
+        for (auto const& [name, running] : m.running)
+            if (!running.address && running.truth != Truth::off)
+                throw Violation("4", std::string(name_of(m.self)) + " runs " + name + " at its permit's end");
+    });
+}
+
+void Cluster::start_emergency(Machine& m, bool by_guard) {
+    if (by_guard && logging) note(std::string(name_of(m.self)) + ": the guard stops everything");
+    if (m.emergency) return;
+    m.emergency = true;
+    std::uint64_t const serial = ++m.emergency_serial;
+    Ns const longest = spec().timing.kill.count() * 8 / 10;
+    Ns last = 0;
+    for (auto& [name, running] : m.running) {
+        running.queue.clear();
+        ++running.serial;
+        running.busy = false;
+        if (running.truth == Truth::off) continue;
+        Ns const takes = random.between(ms / 10, longest);
+        last = std::max(last, takes);
+        after(takes, [this, &m, serial, r = &running] {
+            if (m.emergency_serial == serial) set_truth(m, *r, Truth::off);
+        });
+    }
+    after(last + ms / 10, [this, &m, serial] {
+        if (m.emergency_serial != serial) return;
+        m.emergency = false;
+        for (auto& [name, running] : m.running) act_next(m, running);
+        if (m.node) deliver(m, event::EmergencyStopped{});
+    });
+}
+
+bool Cluster::permitted(NodeIndex n) const {
+    Machine const& m = machine(n);
+    return m.powered && clock(n) < m.permit_end;
+}
+
+void Cluster::command(NodeIndex n, Command const& c) {
+    Machine& m = machine(n);
+    if (!m.node || m.frozen) return;
+    if (logging) note(std::string("operator at ") + name_of(n) + ": " + c.id + " verb " + std::to_string(static_cast<int>(c.verb)) + " " + c.target);
+    memory.commands[c.id] = Memory::Given{c, now, Outcome::running};
+    deliver(m, event::CommandGiven{c});
+}
+
+void Cluster::leave(NodeIndex n) { deliver(machine(n), event::LeaveRequested{}); }
+
+void Cluster::network(NodeIndex n, bool well) {
+    conditions.network_well[at(n)] = well;
+    note(std::string(name_of(n)) + (well ? ": its networks are well" : ": its networks are down"));
+    for (int i = 0; i < static_cast<int>(spec().networks.size()); ++i) deliver(machine(n), event::NetworkState{i, well, well ? "" : "no carrier"});
+}
+
+}  // namespace clusterd::sim

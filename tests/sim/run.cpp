@@ -1,0 +1,343 @@
+// Carries a scenario out: the safety phase, in which anything of its list may happen, and the liveness phase, in which nothing new
+// happens and everything wanted must come online in time. Also shrinks a failing one.
+#include "tests/sim/scenario.hpp"
+
+#include <algorithm>
+#include <functional>
+
+namespace clusterd::sim {
+
+namespace {
+
+char const* kind_name(Kind k) {
+    static char const* const names[] = {"link cut", "link cut one way", "one link cut", "heartbeats lost", "disk fails", "disk hangs", "disk slow",
+                                        "store slow", "worker killed", "worker frozen", "everything frozen", "service killed", "power cut", "leave",
+                                        "state store lost", "a resource dies", "unhealthy", "network down", "clock rate", "dies between effects",
+                                        "command"};
+    return names[static_cast<int>(k)];
+}
+
+bool store_counts(Cluster const& c, NodeIndex n) {
+    auto const found = c.memory.decisions.find(c.memory.committed);
+    return found != c.memory.decisions.end() && found->second.decision->stores[at(n)] == c.machine(n).store;
+}
+
+class Player {
+public:
+    Player(Cluster& cluster, Scenario const& scenario) : c_(cluster), s_(scenario) {}
+
+    void schedule() {
+        Random r(s_.seed * 2 + 2);
+        c_.at(r.between(0, 2000) * ms, [this] { c_.power_on(NodeIndex::a); });
+        c_.at(r.between(0, 2000) * ms, [this] { c_.power_on(NodeIndex::b); });
+        for (auto const& f : s_.faults) c_.at(f.at, [this, &f] { each(f, &Player::begin); });
+    }
+
+    // Everything but `rest` is well from now on.
+    void heal() {
+        c_.note("-- the faults stop; what stays: " + std::string(s_.rest.name));
+        over_ = true;
+        Conditions calm = s_.conditions;
+        calm.loss = calm.twice = calm.late = calm.fsync_error = calm.start_fails = calm.stop_fails = calm.hangs = calm.dies_in_effects = 0;
+        Timing const& t = c_.spec().timing;
+        calm.scheduling.high = std::min<Ns>(calm.scheduling.high, t.heartbeat.count() / 10);
+        for (auto& d : calm.disk) d.error = 0, d.io = {ms, std::min<Ns>(d.io.high, t.permit.count() / 60)}, d.failing = d.hanging = false;
+        calm.fsync = {ms, std::min<Ns>(calm.fsync.high, t.permit.count() / 30)};
+        calm.only_fault = c_.conditions.only_fault;
+        for (NodeIndex n : {NodeIndex::a, NodeIndex::b}) c_.disk_hangs(n, false);
+        c_.conditions = calm;
+        for (NodeIndex n : {NodeIndex::a, NodeIndex::b}) {
+            c_.thaw(n);
+            c_.network(n, true);
+            if (!s_.rest.up[at(n)]) {
+                c_.power_cut(n);
+            } else {
+                c_.power_on(n);
+                c_.start_service(n);
+            }
+            c_.cut(n, !s_.rest.link[at(n)]);
+            c_.conditions.disk[at(n)].failing = !s_.rest.disk[at(n)];
+        }
+    }
+
+private:
+    static std::size_t at(NodeIndex n) { return clusterd::at(n); }
+    using Act = void (Player::*)(Fault const&, NodeIndex);
+
+    void each(Fault const& f, Act act) {
+        if (over_) return;
+        if (c_.logging && f.kind != Kind::command) c_.note("-- " + describe(f));
+        if (s_.mode == Mode::disk_only || s_.mode == Mode::link_only) guard_against_loss(f);
+        if (f.which == 2) {
+            (this->*act)(f, NodeIndex::a);
+            (this->*act)(f, NodeIndex::b);
+        } else {
+            (this->*act)(f, f.which == 0 ? NodeIndex::a : NodeIndex::b);
+        }
+    }
+
+    // Invariant 6 is promised from a settled state on.
+    void guard_against_loss(Fault const& f) {
+        bool const joined = c_.memory.role[0] == Role::joined && c_.memory.role[1] == Role::joined;
+        c_.conditions.only_fault = kind_name(f.kind);
+        c_.conditions.nothing_may_stop = s_.mode == Mode::disk_only && joined;
+        c_.conditions.winner_keeps_all = s_.mode == Mode::link_only && joined;
+    }
+
+    void later(Fault const& f, std::function<void()> undo) {
+        c_.after(f.lasts, [this, undo = std::move(undo)] {
+            if (!over_) undo();
+        });
+    }
+
+    void begin(Fault const& f, NodeIndex n) {
+        Machine& m = c_.machine(n);
+        auto& disk = c_.conditions.disk[at(n)];
+        switch (f.kind) {
+        case Kind::cut_both:
+        case Kind::cut_one_way:
+        case Kind::cut_one_link: cut_links(f, n); break;
+        case Kind::loss:
+            c_.conditions.loss = static_cast<double>(f.detail % 90) / 100;
+            later(f, [this] { c_.conditions.loss = s_.conditions.loss; });
+            break;
+        case Kind::disk_fails:
+            c_.disk_fails(n, true);
+            later(f, [this, n] { c_.disk_fails(n, false); });
+            break;
+        case Kind::disk_hangs:
+            c_.disk_hangs(n, true);
+            later(f, [this, n] { c_.disk_hangs(n, false); });
+            break;
+        case Kind::disk_slow:
+            disk.io = {ms, static_cast<Ns>(f.detail % static_cast<std::uint64_t>(2 * c_.spec().timing.permit.count()))};
+            later(f, [this, n] { c_.conditions.disk[at(n)].io = s_.conditions.disk[at(n)].io; });
+            break;
+        case Kind::store_slow:
+            c_.conditions.fsync = {ms, static_cast<Ns>(f.detail % static_cast<std::uint64_t>(2 * c_.spec().timing.permit.count()))};
+            later(f, [this] { c_.conditions.fsync = s_.conditions.fsync; });
+            break;
+        case Kind::clock_rate: c_.change_rate(n, 1.0 + (static_cast<double>(f.detail % 1000) / 1000 - 0.5) * 0.0098); break;
+        case Kind::network_down:
+            c_.network(n, false);
+            later(f, [this, n] { c_.network(n, true); });
+            break;
+        case Kind::unhealthy:
+            c_.conditions.healthy[at(n)] = false;
+            later(f, [this, n] { c_.conditions.healthy[at(n)] = true; });
+            break;
+        case Kind::die_in_effects:
+            c_.conditions.dies_in_effects = 0.001 * static_cast<double>(f.detail % 20);
+            later(f, [this] { c_.conditions.dies_in_effects = 0; });
+            break;
+        case Kind::resource_dies: {
+            auto const& g = c_.spec().groups[f.detail % c_.spec().groups.size()];
+            c_.resource_dies(n, g.resources[(f.detail >> 8) % g.resources.size()].name);
+            break;
+        }
+        case Kind::command: {
+            Command command = f.command;
+            if (f.which == 2 && n == NodeIndex::b) break;  // one operator, one node
+            c_.command(n, command);
+            break;
+        }
+        default: processes(f, n, m); break;
+        }
+    }
+
+    void cut_links(Fault const& f, NodeIndex n) {
+        bool const both = f.kind == Kind::cut_both;
+        int const link = f.kind == Kind::cut_one_link ? static_cast<int>(f.detail % 2) : -1;
+        for (NodeIndex from : {n, other(n)}) {
+            if (from != n && !both) break;
+            c_.cut(from, true, link);
+            later(f, [this, from, link] { c_.cut(from, false, link); });
+        }
+    }
+
+    void processes(Fault const& f, NodeIndex n, Machine& m) {
+        switch (f.kind) {
+        case Kind::kill_worker: c_.kill_worker(n, std::min<Ns>(f.lasts, 2000 * ms)); break;
+        case Kind::freeze_worker:
+        case Kind::freeze_all:
+            c_.freeze(n, f.kind == Kind::freeze_all);
+            later(f, [this, n] { c_.thaw(n); });
+            break;
+        case Kind::kill_service:
+            c_.kill_service(n);
+            later(f, [this, n] { c_.start_service(n); });
+            break;
+        case Kind::power_cut:
+            c_.power_cut(n);
+            later(f, [this, n] { c_.power_on(n); });
+            break;
+        case Kind::leave:
+            c_.leave(n);
+            c_.after(f.lasts + 5000 * ms, [this, n] {
+                if (!over_) c_.start_service(n);
+            });
+            break;
+        case Kind::lose_store:
+            if (!m.powered || !counts(other(n)) || f.which == 2) break;  // two lost stores need an operator: quorum force
+            c_.power_cut(n);
+            c_.lose_store(n);
+            later(f, [this, n] { c_.power_on(n); });
+            break;
+        default: break;
+        }
+    }
+
+    // Its store is one of those that the newest decision lists, and holds that decision.
+    bool counts(NodeIndex n) const { return store_counts(c_, n) && id_of(c_.machine(n).stored) >= c_.memory.committed; }
+
+    Cluster& c_;
+    Scenario const& s_;
+    bool over_ = false;
+};
+
+// ---- liveness -------------------------------------------------------------------------------------------------------------------
+
+// Why not everything wanted is online; empty = it is.
+std::string missing(Cluster& c, Scenario const& s) {
+    DecisionPtr newest;
+    for (auto const& m : c.machines)
+        if (m.node && c.permitted(m.self) && id_of(m.node->decision()) >= id_of(newest)) newest = m.node->decision();
+    if (!newest) return "no node has a permit and a decision";
+    for (auto const& g : c.spec().groups) {
+        auto const it = newest->groups.find(g.name);
+        if (it == newest->groups.end()) return "group " + g.name + " has no owner";
+        GroupDecision const& d = it->second;
+        if (!d.wanted_online) continue;
+        Machine const& m = c.machine(d.owner);
+        if (!m.node || !c.permitted(d.owner)) {
+            if (newest->paused[clusterd::at(other(d.owner))]) continue;  // a paused node takes nothing over
+            return "group " + g.name + " belongs to " + name_of(d.owner) + ", which has no permit";
+        }
+        if (s.resource_trouble) continue;  // what failed too often stays failed
+        for (auto const& r : g.resources)
+            if (!d.held_offline.contains(r.name) && m.running.at(r.name).truth != Truth::on) return r.name + " is not online on " + name_of(d.owner);
+    }
+    return {};
+}
+
+bool serviceable(Cluster const& c, Scenario const& s) {
+    bool const all_well = s.rest.link[0] && s.rest.link[1] && s.rest.disk[0] && s.rest.disk[1] && s.rest.up[0] && s.rest.up[1];
+    if (all_well) return true;
+    // With less it takes a cluster that knows itself, and stores that count.
+    auto const found = c.memory.decisions.find(c.memory.committed);
+    bool const disk_counts = found != c.memory.decisions.end() && found->second.decision->stores[2] == c.disk.id;
+    return disk_counts && store_counts(c, NodeIndex::a) && store_counts(c, NodeIndex::b);
+}
+
+void check_liveness(Cluster& c, Scenario const& s) {
+    if (!serviceable(c, s)) return c.probe("liveness not asked: too little is left");
+    Timing const& t = c.spec().timing;
+    Ns const cycle = 2 * c.conditions.disk[0].io.high, fsync = c.conditions.fsync.high;
+    // A start or stop that hung in the safety phase is waited for until its own time-out.
+    Ns const hung = s.resource_trouble ? 75'000 * ms : 0;
+    Ns const starts = 3 * (c.conditions.start.high + c.conditions.stop.high);
+    Ns const bound = t.permit_with_drift().count() * 101 / 100 + 2 * t.suspect.count() + 4 * cycle + 6 * fsync + starts + 4 * t.heartbeat.count() + 400 * ms + hung;
+    Ns const from = c.now;
+    std::string why = "not looked at";
+    for (Ns step = 20 * ms; c.now < from + bound; c.run_until(c.now + step))
+        if (why = missing(c, s); why.empty() && c.now > from + bound / 2) break;
+    if (!why.empty()) {
+        for (auto n : {NodeIndex::a, NodeIndex::b}) c.note(c.describe(n));
+        c.note(c.describe_disk());
+        throw Violation("5", "with " + std::string(s.rest.name) + ": after " + std::to_string(bound / ms) + " ms " + why);
+    }
+    c.probe("liveness reached");
+    Ns const stays = 5 * t.permit.count();
+    for (Ns const until = c.now + stays; c.now < until; c.run_until(c.now + t.suspect.count()))
+        if (why = missing(c, s); !why.empty() && !s.resource_trouble && !s.commands && s.rest.up[0] && s.rest.up[1]) {
+            // A failback or an unfinished move may still be under way; it has its own time.
+            c.run_until(c.now + bound);
+            if (why = missing(c, s); !why.empty()) throw Violation("5", "with " + std::string(s.rest.name) + ": it does not last: " + why);
+        }
+}
+
+// An operator's last word stands: whoever decided since.
+void check_last_words(Cluster& c) {
+    std::map<std::string, Memory::Given const*> last;
+    for (auto const& [id, given] : c.memory.commands) {
+        if (given.command.verb != Verb::online && given.command.verb != Verb::offline) continue;
+        std::string group = given.command.target;
+        for (auto const& g : c.spec().groups)
+            for (auto const& r : g.resources)
+                if (r.name == group) group = g.name;
+        auto& l = last[group];
+        if (!l || given.given > l->given) l = &given;
+    }
+    auto const found = c.memory.decisions.find(c.memory.committed);
+    if (found == c.memory.decisions.end()) return;
+    for (auto const& [group, given] : last) {
+        auto const it = found->second.decision->groups.find(group);
+        if (given->outcome != Outcome::done || it == found->second.decision->groups.end()) continue;
+        if (it->second.wanted_online != (given->command.verb == Verb::online))
+            throw Violation("word", group + ": the operator's last word (" + given->command.id + ") does not stand");
+    }
+}
+
+}  // namespace
+
+std::string describe(Fault const& f) {
+    char const* const who[] = {"A", "B", "both"};
+    return std::to_string(f.at / ms) + " ms: " + kind_name(f.kind) + ", " + who[f.which] + ", for " + std::to_string(f.lasts / ms) + " ms";
+}
+
+Result run(Scenario const& s, bool logging) {
+    Cluster c(s.setup);
+    c.conditions = s.conditions;
+    c.logging = logging;
+    Result result;
+    try {
+        Player player(c, s);
+        player.schedule();
+        c.run_until(s.safety_ends);
+        player.heal();
+        check_liveness(c, s);
+        check_last_words(c);
+    } catch (Violation const& v) {
+        result.failed = true;
+        result.invariant = v.invariant;
+        result.what = v.what();
+        result.at = c.now;
+        if (logging) {
+            for (auto n : {NodeIndex::a, NodeIndex::b}) c.note(c.describe(n));
+            c.note(c.describe_disk());
+        }
+    }
+    result.simulated = c.now;
+    result.steps = c.steps;
+    result.probes = std::move(c.memory.probes);
+    result.log = std::move(c.log);
+    return result;
+}
+
+// Leaves faults out, in ever smaller pieces, as long as the same invariant is still broken.
+Scenario shrink(Scenario s, Result const& failure, int runs) {
+    if (failure.invariant != "5" && failure.invariant != "word") {
+        s.safety_ends = std::max(s.safety_ends, failure.at);
+        std::erase_if(s.faults, [&](Fault const& f) { return f.at > failure.at; });
+    }
+    for (std::size_t piece = std::max<std::size_t>(1, s.faults.size() / 2); runs > 0;) {
+        bool smaller = false;
+        for (std::size_t from = 0; from < s.faults.size() && runs > 0;) {
+            Scenario less = s;
+            auto const first = less.faults.begin() + static_cast<std::ptrdiff_t>(from);
+            less.faults.erase(first, first + static_cast<std::ptrdiff_t>(std::min(piece, s.faults.size() - from)));
+            --runs;
+            if (Result const r = run(less, false); r.failed && r.invariant == failure.invariant) {
+                s = std::move(less);
+                smaller = true;
+            } else {
+                from += piece;
+            }
+        }
+        if (piece == 1 && !smaller) break;
+        if (!smaller) piece = std::max<std::size_t>(1, piece / 2);
+    }
+    return s;
+}
+
+}  // namespace clusterd::sim

@@ -1,0 +1,60 @@
+// One run of the simulator: a configuration, how badly things go, and a list of faults, all drawn from one seed. The list can be
+// run again with some faults left out, which is how a failing run is shrunk.
+#pragma once
+
+#include "tests/sim/cluster.hpp"
+
+namespace clusterd::sim {
+
+enum class Kind : std::uint8_t {
+    cut_both, cut_one_way, cut_one_link, loss, disk_fails, disk_hangs, disk_slow, store_slow, kill_worker, freeze_worker, freeze_all, kill_service,
+    power_cut, leave, lose_store, resource_dies, unhealthy, network_down, clock_rate, die_in_effects, command
+};
+
+struct Fault {
+    Ns at = 0;
+    Kind kind = Kind::cut_both;
+    int which = 0;  // 0 a, 1 b, 2 both
+    Ns lasts = 0;
+    std::uint64_t detail = 0;
+    Command command;
+};
+std::string describe(Fault const& f);
+
+enum class Mode : std::uint8_t { storm, disk_only, link_only, calm };
+
+// What stays broken in the liveness phase.
+struct Rest {
+    std::array<bool, 2> up{true, true}, link{true, true}, disk{true, true};
+    char const* name = "";
+};
+
+struct Scenario {
+    std::uint64_t seed = 0;
+    Mode mode = Mode::storm;
+    Setup setup;
+    Conditions conditions;
+    bool resource_trouble = false, commands = false;
+    std::vector<Fault> faults;
+    Ns safety_ends = 0;
+    Rest rest;
+};
+
+struct Result {
+    bool failed = false;
+    std::string invariant, what;
+    Ns at = 0;
+    Ns simulated = 0;
+    std::uint64_t steps = 0;
+    std::map<std::string, std::uint64_t> probes;
+    std::deque<std::string> log;
+};
+
+Scenario draw_scenario(std::uint64_t seed, double minutes);
+Result run(Scenario const& scenario, bool logging);
+Scenario shrink(Scenario scenario, Result const& failure, int runs);
+
+ConfigPtr sample_config(Timing const& timing, Random* random);
+Timing timing_of(std::string const& profile);
+
+}  // namespace clusterd::sim
