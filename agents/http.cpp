@@ -42,7 +42,6 @@ std::size_t on_body(char* data, std::size_t size, std::size_t n, void* answer) {
 // The check couldn't be run, as opposed to: the server isn't well.
 bool not_run(CURLcode code) {
     switch (code) {
-    case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_FAILED_INIT:
     case CURLE_URL_MALFORMAT:
     case CURLE_NOT_BUILT_IN:
@@ -147,6 +146,11 @@ private:
     }
 
     static bool could_not_ask(CURL* easy, CURLcode code) {
+        if (code == CURLE_UNSUPPORTED_PROTOCOL) {  // also curl's word for an answer that isn't HTTP
+            curl_off_t connected = 0;
+            curl_easy_getinfo(easy, CURLINFO_CONNECT_TIME_T, &connected);
+            return connected == 0;
+        }
         if (code != CURLE_OPERATION_TIMEDOUT) return not_run(code);
         curl_off_t resolved = 0;
         curl_easy_getinfo(easy, CURLINFO_NAMELOOKUP_TIME_T, &resolved);

@@ -42,7 +42,7 @@ void Membership::start_cycle_if_due(Now now, Effects& out) {
     bool const decision_waits = role_ == Role::alone && around.disk_newest > own_slot_.newest;
     if (role_ == Role::joined && !seed_due()) return;
     if (now.mono < next_cycle_ && !decision_waits) return;
-    if (!own_slot_read_) return;  // a new incarnation reads its own slot first: start_read_if_due
+    if (!own_slot_read_ || reread_) return;  // a new incarnation reads its own slot first: start_read_if_due
     Flight f;
     f.stint = stint_;
     f.step = step_;
@@ -78,7 +78,7 @@ void Membership::start_cycle_if_due(Now now, Effects& out) {
 
 void Membership::start_read_if_due(Now now, Effects& out) {
     if (!self_.has_disk || disk_busy()) return;
-    bool const first = !own_slot_read_;
+    bool const first = !own_slot_read_ || reread_;
     bool const cycling = role_ == Role::alone || (role_ == Role::seeking && !echo_fresh(now));  // a cycle reads as well
     if (now.mono < next_read_ || (cycling && !first)) return;
     read_id_ = next_id_++;
@@ -94,25 +94,33 @@ void Membership::on_read(Now now, event::DiskReadDone const& done, Effects& out)
     disk_ok_ = done.ok;
     disk_error_ = done.error;
     if (done.ok) {
+        reread_ = false;
+        if (!own_slot_read_ || done.disk != disk_id_) meet_disk(done);
         disk_id_ = done.disk;
         disk_cluster_ = done.cluster;
         disk_fresh_ = !done.own.newest.exists() && !done.peer.newest.exists();
         shown_ = done.peer;
         see_term(std::max({done.own.alone_term, done.own.stopped_term, done.peer.alone_term, done.peer.stopped_term}));
-        if (!own_slot_read_) {
-            own_slot_read_ = true;
-            auto const beat = std::max(own_slot_.beat, done.own.beat);
-            own_slot_ = done.own;
-            own_slot_.beat = beat;
-            written_area_ = done.own.area;
-            alone_term_ = std::max(alone_term_, done.own.alone_term);
-            was_in_ = std::max(was_in_, done.own.alone_term);
-            wanted_.alone = std::max(wanted_.alone, alone_term_);
-        }
-    } else if (!own_slot_read_) {
+    } else if (!own_slot_read_ || reread_) {
         next_read_ = now.mono + around.timing.heartbeat;
     }
     advance(now, out);
+}
+
+// The first read of a disk by this process, or of another one in its place: my slot is what it says, but for what never goes back.
+void Membership::meet_disk(event::DiskReadDone const& done) {
+    ++disks_seen_;
+    own_slot_read_ = true;
+    auto const beat = std::max(own_slot_.beat, done.own.beat);
+    own_slot_ = done.own;
+    own_slot_.beat = beat;
+    written_area_ = done.own.area;
+    alone_term_ = std::max(alone_term_, done.own.alone_term);
+    was_in_ = std::max(was_in_, done.own.alone_term);
+    wanted_.alone = std::max(wanted_.alone, alone_term_);
+    around.disk_newest = {};
+    confirmed_ = {};
+    seeded_ = false;
 }
 
 // Kept from the completion of the first read, in this stint, that showed it as it is.
@@ -133,6 +141,8 @@ void Membership::on_cycle(Now now, event::CycleDone const& done, Effects& out) {
     disk_error_ = done.error;
     next_cycle_ = std::max(now.mono, done.started + around.timing.heartbeat);
     if (!done.ok) {
+        reread_ = true;
+        next_read_ = next_cycle_;
         advance(now, out);
         return;
     }

@@ -424,21 +424,21 @@ Instant Membership::next_wakeup(Now now) const {
     switch (role_) {
     case Role::joined:
         earlier(last_grant_ + around.timing.suspect);
-        if (disk_free && own_slot_read_ && seed_due()) earlier(next_cycle_);
+        if (disk_free && own_slot_read_ && !reread_ && seed_due()) earlier(next_cycle_);
         break;
     case Role::alone:
         earlier(permit_end_);
         if (takeover_at() != forever && takeover_at() >= now.mono) earlier(takeover_at() + Duration{1});
-        if (disk_free && own_slot_read_) earlier(next_cycle_);
+        if (disk_free && own_slot_read_ && !reread_) earlier(next_cycle_);
         break;
     case Role::seeking: {
         bool const waits_for_store = accepting_ != 0 || (step_ == Step::two && claim_ > foreign_ && durable_.alone < claim_);
-        if (disk_free && own_slot_read_ && !waits_for_store)
+        if (disk_free && own_slot_read_ && !reread_ && !waits_for_store)
             earlier(std::max(next_cycle_, std::max(last_echo_, started_) + around.timing.suspect));
         break;
     }
     }
-    if (disk_free && (role_ == Role::joined || !own_slot_read_)) earlier(next_read_);
+    if (disk_free && (role_ == Role::joined || !own_slot_read_ || reread_)) earlier(next_read_);
     return at;
 }
 

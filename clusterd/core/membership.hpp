@@ -76,6 +76,8 @@ public:
     // My slot as the last successful cycle of this stint as `alone` wrote it: a decision it names is committed.
     DecisionId confirmed_on_disk() const { return role_ == Role::alone ? confirmed_ : DecisionId{}; }
     bool seeded() const { return seeded_; }
+    // Rises when another disk answers in the old one's place: what was stored there isn't here.
+    std::uint64_t disks_seen() const { return disks_seen_; }
     // The disk holds my stopped-term, written while nothing ran here.
     bool stop_marked() const { return role_ == Role::seeking && flight_.id == 0 && own_slot_.stopped_term != 0 && disk_ok_; }
     bool disk_fresh() const { return disk_fresh_; }
@@ -158,6 +160,7 @@ private:
     void go_on_forced(Now now, Effects& out);
     void send_heartbeat(Now now, Effects& out);
     void note_peer_slot(Now now, Slot const& slot);
+    void meet_disk(event::DiskReadDone const& done);
     Slot next_slot(Now now) const;
 
     Self self_;
@@ -207,6 +210,7 @@ private:
     Instant last_sent_ = long_ago;
     bool own_slot_read_ = false;
     Slot own_slot_, peer_slot_;
+    bool reread_ = false;            // a cycle failed: who knows what disk answers next
     std::uint8_t written_area_ = 0;  // as the last cycle that succeeded wrote it
     Slot shown_;  // the peer's slot as last read in any role: for people only
     bool peer_slot_known_ = false;      // in this stint
@@ -222,6 +226,7 @@ private:
     bool forcing_ = false, forced_ = false;  // ordered; and done
     bool disk_ok_ = false, disk_fresh_ = false, seeded_ = false;
     StoreId disk_id_ = 0;
+    std::uint64_t disks_seen_ = 0;
     Uuid disk_cluster_{};
     std::string disk_error_ = "not read yet";
     Samples cycles_, fsyncs_;

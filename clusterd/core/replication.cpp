@@ -184,6 +184,10 @@ void Replication::tell_peer(Membership const& membership, bool sync_up, Effects&
 
 void Replication::advance(Now now, Membership& membership, bool sync_up, Effects& out) {
     follow_membership(now, membership);
+    if (membership.disks_seen() != disks_seen_) {
+        disks_seen_ = membership.disks_seen();
+        on_disk_ = {};
+    }
     learn_from_follower(membership);
     if (leading_ != 0 && alone_ && !learned_ && membership.forced() && (load_id_ == 0 || !membership.disk_usable())) {
         base_ = stored_;  // the operator was shown what the disk may know beyond it

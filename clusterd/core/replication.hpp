@@ -87,6 +87,7 @@ private:
     sync::FollowerState follower_;  // the last one heard
     DecisionId sent_;        // to the follower, over this channel
     std::uint64_t load_id_ = 0, disk_store_id_ = 0, next_disk_id_ = 1;
+    std::uint64_t disks_seen_ = 0;
     DecisionId on_disk_;     // newest put into my area there
     DecisionId disk_storing_;  // being put there, whatever is proposed by now
     Instant load_after_ = long_ago, disk_store_after_ = long_ago;

@@ -8,6 +8,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <malloc.h>
 #include <sched.h>
@@ -65,6 +66,15 @@ void claim_promptness(std::vector<std::string>& warnings, bool quiet) {
     sched_param const priority{.sched_priority = 10};
     if (sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &priority) != 0 && !quiet)
         warnings.push_back("real-time scheduling (SCHED_RR) is not granted: under load the daemon may be late");
+}
+
+// The disk's and the store's threads as well: a cycle must not wait for others' work, and a killed worker is gone only when each of
+// its threads has run once more.
+void claim_promptness_of_threads() {
+    if ((sched_getscheduler(0) & ~SCHED_RESET_ON_FORK) != SCHED_RR) return;
+    sched_param const priority{.sched_priority = 10};
+    for (auto const& task : std::filesystem::directory_iterator("/proc/self/task"))
+        (void)sched_setscheduler(std::atoi(task.path().filename().c_str()), SCHED_RR | SCHED_RESET_ON_FORK, &priority);
 }
 
 void refuse_what_needs_root(Spec const& spec) {
@@ -137,6 +147,7 @@ int run(int argc, char** argv) {
     Worker made(*loop, std::move(start));
     worker = &made;
     if (auto const opened = made.open(); !opened) refuse(opened.error());
+    claim_promptness_of_threads();
     made.start();
     loop->run();
     worker = nullptr;

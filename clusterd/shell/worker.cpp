@@ -160,6 +160,10 @@ void Worker::handle(Event const& event) {
     }
     for (auto const& e : effects) std::visit([this](auto const& effect) { do_effect(effect); }, e);
     if (node_->config() != shown_config_) configured();
+    if (DecisionPtr const d = node_->decision(); quorum_ && d && d->cluster != expected_cluster_) {
+        expected_cluster_ = d->cluster;
+        quorum_->set_expected_uuid(expected_cluster_);
+    }
 }
 
 void Worker::arm_timer() {

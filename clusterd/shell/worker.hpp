@@ -120,7 +120,7 @@ private:
     Duration late_worst_{0};
     std::map<std::string, std::string> addresses_;  // ip-address resource -> its address, no prefix
     std::vector<std::string> warnings_;
-    std::int64_t gate_worst_ = 0;
+    Uuid expected_cluster_{};  // the disk of another one is refused
 };
 
 }  // namespace clusterd

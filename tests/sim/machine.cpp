@@ -331,7 +331,9 @@ void Cluster::guard_check(Machine& m) {
         bool runs = false;
         for (auto const& [name, running] : m.running) runs = runs || running.truth != Truth::off;
         if (runs) {
-            probe(m.node && !m.frozen ? "guard stops before the worker does" : "guard stops for a dead or frozen worker");
+            bool const late = Duration{conditions.scheduling.high} >= spec().timing.kill / 8;
+            probe(!well ? "guard stops for a dead or frozen worker" : late ? "guard stops before a worker whose timer is late" : "guard stops before the worker does");
+            if (logging && well && !late) note(describe(m.self));
             start_emergency(m, true);
         }
     }
