@@ -1,5 +1,5 @@
-// The local API: HTTP with JSON on a Unix socket, for clusterctl. Everything is answered from memory on the loop's thread; a request
-// that waits (a command's outcome, new events) is parked and costs nothing.
+// The local API: HTTP with JSON on a Unix socket, for clusterctl. Everything is answered from memory on the loop's thread; a
+// request that waits (a command's outcome, new events) is parked and costs nothing.
 //
 // The shell's main makes one ApiServer and implements ApiBackend. Promises: never blocks the loop; only root and the daemon's own
 // user get an answer; sizes, connections and waiting times are bounded. docs of the endpoints: api/routes.hpp.
@@ -38,7 +38,7 @@ struct ApiLimits {
     std::size_t connections = 64;
     std::size_t header_bytes = 8 * 1024;
     std::size_t body_bytes = 1024 * 1024;
-    Duration request = std::chrono::seconds(15);     // a whole request, from the moment the connection is idle; also a whole answer
+    Duration request = std::chrono::seconds(15);  // a whole request, from the moment the connection is idle; also a whole answer
     Duration longest_wait = std::chrono::seconds(60);
     Duration keep_finished = std::chrono::minutes(5);  // what became of a command stays readable for so long
     std::size_t commands = 1000;

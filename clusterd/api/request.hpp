@@ -13,11 +13,11 @@ enum class Method : std::uint8_t { get, post, erase, other };
 
 struct Request {
     Method method = Method::other;
-    std::string path;            // decoded, without the query: /v1/commands/ID
-    std::string after;           // ?after=   empty = from the start, or the newest
-    std::uint64_t after_n = 0;   // the same as a number; 0 where it isn't one
-    std::uint64_t limit = 100;   // ?limit=   1..1000
-    std::uint64_t wait_ms = 0;   // ?wait_ms=
+    std::string path;           // decoded, without the query: /v1/commands/ID
+    std::string after;          // ?after=   empty = from the start, or the newest
+    std::uint64_t after_n = 0;  // the same as a number; 0 where it isn't one
+    std::uint64_t limit = 100;  // ?limit=   1..1000
+    std::uint64_t wait_ms = 0;  // ?wait_ms=
     std::string body;
 };
 

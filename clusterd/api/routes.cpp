@@ -12,8 +12,12 @@ namespace {
 constexpr std::string_view commands_path = "/v1/commands/";
 constexpr std::string_view failovers_path = "/v1/failovers/";
 
-Answer wrong(unsigned status, std::string_view message) { return {status, message_json("error", message)}; }
-Answer wrong_method(std::string_view allowed) { return wrong(405, "this path takes " + std::string(allowed)); }
+Answer wrong(unsigned status, std::string_view message) {
+    return {status, message_json("error", message)};
+}
+Answer wrong_method(std::string_view allowed) {
+    return wrong(405, "this path takes " + std::string(allowed));
+}
 
 std::string fresh_id() {
     std::random_device source;
@@ -32,7 +36,8 @@ std::optional<Answer> Routes::answer(Request const& r, std::string const& user, 
     bool const known = r.path == "/v1/status" || r.path == "/v1/events" || r.path == "/v1/failovers" || r.path == "/v1/timing" ||
                        r.path == "/v1/config" || r.path.starts_with(failovers_path);
     if (!known) {
-        return wrong(404, "there is no '" + r.path + "'; known: /v1/status, events, failovers, timing, config, commands, quorum/force");
+        return wrong(404,
+                     "there is no '" + r.path + "'; known: /v1/status, events, failovers, timing, config, commands, quorum/force");
     }
     if (!get) return wrong_method("GET");
     if (r.path == "/v1/status") return Answer{200, status_json(backend_.status())};
@@ -63,7 +68,8 @@ std::optional<Answer> Routes::command(Request const& r, Instant now, bool at_las
     if (r.method != Method::get && r.method != Method::erase) return wrong_method("GET or DELETE");
     std::string const id = r.path.substr(commands_path.size());
     auto const progress = commands_.progress(id, r.after_n, now);
-    if (!progress) return wrong(404, "command '" + id + "' is not known here: it ended long ago, or this node's worker was started after it");
+    if (!progress)
+        return wrong(404, "command '" + id + "' is not known here: it ended long ago, or this node's worker was started after it");
     if (r.method == Method::erase) {
         if (!commands_.finished(id)) backend_.abandon(id);
         return Answer{200, progress_json(*progress)};

@@ -15,6 +15,10 @@
 #include <boost/beast/http.hpp>
 #include <boost/beast/version.hpp>
 
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -22,10 +26,6 @@
 #include <optional>
 #include <set>
 #include <stdexcept>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 namespace clusterd {
 namespace {
@@ -37,14 +37,16 @@ using Local = asio::local::stream_protocol;
 using boost::system::error_code;
 
 std::runtime_error cannot(std::string const& path, std::string const& what, int number) {
-    return std::runtime_error("the API's socket " + path + ": " + what + (number != 0 ? std::string(": ") + std::strerror(number) : ""));
+    return std::runtime_error("the API's socket " + path + ": " + what +
+                              (number != 0 ? std::string(": ") + std::strerror(number) : ""));
 }
 
 // A socket left by a dead daemon is in the way; anything else at that path is not ours to remove.
 void remove_stale(std::string const& path) {
     struct stat found {};
     if (lstat(path.c_str(), &found) != 0) return;
-    if (!S_ISSOCK(found.st_mode)) throw cannot(path, "something that is no socket is there; remove it or give another --run-dir", 0);
+    if (!S_ISSOCK(found.st_mode))
+        throw cannot(path, "something that is no socket is there; remove it or give another --run-dir", 0);
     if (unlink(path.c_str()) != 0 && errno != ENOENT) throw cannot(path, "can't remove the old one", errno);
 }
 
@@ -52,12 +54,14 @@ void remove_stale(std::string const& path) {
 int listening_socket(std::string const& path) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path) throw cannot(path, "its path is longer than 107 characters; give a shorter --run-dir", 0);
+    if (path.size() >= sizeof address.sun_path)
+        throw cannot(path, "its path is longer than 107 characters; give a shorter --run-dir", 0);
     std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
     remove_stale(path);
     int const fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) throw cannot(path, "can't be made", errno);
-    if (bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || chmod(path.c_str(), 0600) != 0 || listen(fd, 64) != 0) {
+    if (bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || chmod(path.c_str(), 0600) != 0 ||
+        listen(fd, 64) != 0) {
         int const number = errno;
         close(fd);
         throw cannot(path, "can't listen", number);
@@ -170,7 +174,8 @@ void Session::read() {
     parser_->header_limit(static_cast<std::uint32_t>(owner_.limits->header_bytes));
     parser_->body_limit(owner_.limits->body_bytes);
     stream_.expires_after(owner_.limits->request);
-    http::async_read(stream_, buffer_, *parser_, [self = shared_from_this()](error_code failed, std::size_t) { self->got(failed); });
+    http::async_read(stream_, buffer_, *parser_,
+                     [self = shared_from_this()](error_code failed, std::size_t) { self->got(failed); });
 }
 
 void Session::got(error_code failed) {
@@ -181,7 +186,8 @@ void Session::got(error_code failed) {
     if (failed) {
         ++owner_.counters->bad;
         if (failed == http::error::body_limit) return refuse(413, "the body is too large");
-        if (failed == http::error::header_limit || failed == http::error::buffer_overflow) return refuse(431, "the header is too large");
+        if (failed == http::error::header_limit || failed == http::error::buffer_overflow)
+            return refuse(431, "the header is too large");
         if (failed.category() != http::make_error_code(http::error::bad_method).category()) return close();  // timed out, or gone
         if (failed == http::error::partial_message) return close();
         return refuse(400, "this is no HTTP request: " + failed.message());
@@ -229,7 +235,8 @@ void Session::ask(bool at_last) {
 void Session::park() {
     parked_ = true;
     stream_.expires_never();
-    auto const wait = std::min<Duration>(std::chrono::milliseconds(std::min<std::uint64_t>(request_.wait_ms, 3'600'000)), owner_.limits->longest_wait);
+    auto const wait = std::min<Duration>(std::chrono::milliseconds(std::min<std::uint64_t>(request_.wait_ms, 3'600'000)),
+                                         owner_.limits->longest_wait);
     patience_.expires_after(wait);
     patience_.async_wait([self = shared_from_this()](error_code failed) {
         if (!failed && self->parked_) self->ask(true);
@@ -242,7 +249,9 @@ void Session::park() {
     });
 }
 
-void Session::refuse(unsigned status, std::string_view message) { reply(status, message_json("error", message), true, false); }
+void Session::refuse(unsigned status, std::string_view message) {
+    reply(status, message_json("error", message), true, false);
+}
 
 void Session::reply(unsigned status, std::string body, bool json, bool keep) {
     response_.emplace(static_cast<http::status>(status), 11);
@@ -290,9 +299,11 @@ void ApiServer::Impl::accepted(Local::socket socket) {
     if (sessions.size() >= limits.connections) {
         ++counters.refused_full;
         std::string const body = message_json("error", "too many connections; try again in a moment");
-        std::string const answer = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: " +
-                                   std::to_string(body.size()) + "\r\n\r\n" + body;
-        [[maybe_unused]] ssize_t const sent = send(socket.native_handle(), answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+        std::string const answer =
+            "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: " +
+            std::to_string(body.size()) + "\r\n\r\n" + body;
+        [[maybe_unused]] ssize_t const sent =
+            send(socket.native_handle(), answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
         return;
     }
     std::string user;
@@ -330,15 +341,21 @@ ApiServer::ApiServer(AsioLoop& loop, std::string socket_path, ApiBackend& backen
     impl_->accept();
 }
 
-ApiServer::~ApiServer() { impl_->stop(); }
+ApiServer::~ApiServer() {
+    impl_->stop();
+}
 
 void ApiServer::command_update(effect::CommandUpdate update) {
     impl_->commands.update(update, impl_->loop.now().mono);
     impl_->wake_soon();
 }
 
-void ApiServer::event_recorded(EventRecord const&) { impl_->wake_soon(); }
+void ApiServer::event_recorded(EventRecord const&) {
+    impl_->wake_soon();
+}
 
-ApiCounters ApiServer::counters() const { return impl_->counters; }
+ApiCounters ApiServer::counters() const {
+    return impl_->counters;
+}
 
 }  // namespace clusterd

@@ -2,15 +2,15 @@
 #include "clusterd/clusterctl/tool.hpp"
 #include "config/parse.hpp"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 
 namespace clusterd::tool {
 namespace {
@@ -32,7 +32,8 @@ std::string contents(std::string const& path) {
     std::string text;
     char buffer[65536];
     ssize_t got = 0;
-    while (text.size() <= config_max_bytes && (got = read(fd, buffer, sizeof buffer)) > 0) text.append(buffer, static_cast<std::size_t>(got));
+    while (text.size() <= config_max_bytes && (got = read(fd, buffer, sizeof buffer)) > 0)
+        text.append(buffer, static_cast<std::size_t>(got));
     int const number = errno;
     close(fd);
     if (got < 0) throw Stop{exit_failed, fmt::format("{}: can't be read: {}", path, std::strerror(number))};
@@ -49,13 +50,14 @@ int check(std::string const& path) {
     auto const many = [](std::size_t n, std::string const& one) { return fmt::format("{} {}{}", n, one, n == 1 ? "" : "s"); };
     std::string const and_warnings = warnings > 0 ? ", " + many(warnings, "warning") : "";
     if (!result.spec) {
-        std::fprintf(stderr, "clusterctl: %s is not valid: %s%s\n", path.c_str(), many(errors, "error").c_str(), and_warnings.c_str());
+        std::fprintf(stderr, "clusterctl: %s is not valid: %s%s\n", path.c_str(), many(errors, "error").c_str(),
+                     and_warnings.c_str());
         return exit_failed;
     }
     std::size_t resources = 0;
     for (auto const& g : result.spec->groups) resources += g.resources.size();
-    std::printf("%s is valid: cluster %s, %s, %s%s\n", path.c_str(), result.spec->cluster.c_str(), many(result.spec->groups.size(), "group").c_str(),
-                many(resources, "resource").c_str(), and_warnings.c_str());
+    std::printf("%s is valid: cluster %s, %s, %s%s\n", path.c_str(), result.spec->cluster.c_str(),
+                many(result.spec->groups.size(), "group").c_str(), many(resources, "resource").c_str(), and_warnings.c_str());
     return exit_done;
 }
 

@@ -3,16 +3,16 @@
 #include "clusterd/clusterctl/terminal.hpp"
 #include "clusterd/wire/api.hpp"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
+#include <pwd.h>
+#include <unistd.h>
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <pwd.h>
 #include <thread>
-#include <unistd.h>
 
 namespace clusterd::tool {
 namespace {
@@ -55,11 +55,12 @@ Ending wait_for(Daemon& daemon, Options const& options, std::string const& id) {
     while (true) {
         Duration const left = deadline - Clock::now();
         if (left.count() <= 0) {
-            return {"timed-out", fmt::format("not finished within {}; it goes on, see clusterctl status", options.timeout_text), exit_timed_out};
+            return {"timed-out", fmt::format("not finished within {}; it goes on, see clusterctl status", options.timeout_text),
+                    exit_timed_out};
         }
         auto const wait = std::clamp<std::int64_t>(to_ms(left), 1, 20'000);
-        Reply const reply =
-            ask_patiently(daemon, fmt::format("/v1/commands/{}?after={}&wait_ms={}", id, seen, wait), std::chrono::milliseconds(wait), deadline);
+        Reply const reply = ask_patiently(daemon, fmt::format("/v1/commands/{}?after={}&wait_ms={}", id, seen, wait),
+                                          std::chrono::milliseconds(wait), deadline);
         if (!reply.ok()) return {"lost", error_of(reply.body) + "; clusterctl status shows how it ended", exit_failed};
         auto const progress = parse_progress(reply.body);
         if (!progress) throw Stop{exit_failed, progress.error()};
@@ -94,7 +95,8 @@ int give(Options const& options, Command command) {
     auto const id = parse_accepted(reply.body);
     if (!id) throw Stop{exit_failed, id.error()};
     if (options.no_wait) {
-        std::printf("%s\n", options.json ? outcome_json(*id, "running", "").c_str() : fmt::format("given, as command {}", *id).c_str());
+        std::printf("%s\n",
+                    options.json ? outcome_json(*id, "running", "").c_str() : fmt::format("given, as command {}", *id).c_str());
         return exit_done;
     }
     catch_interrupts();
@@ -114,7 +116,8 @@ int give(Options const& options, Command command) {
     } else {
         std::string_view const said = end.message;
         bool const repeats = said.starts_with(end.outcome);
-        std::fprintf(stderr, "clusterctl: %s\n", repeats ? printable(said).c_str() : fmt::format("{}: {}", end.outcome, printable(said)).c_str());
+        std::fprintf(stderr, "clusterctl: %s\n",
+                     repeats ? printable(said).c_str() : fmt::format("{}: {}", end.outcome, printable(said)).c_str());
     }
     return end.code;
 }
@@ -132,8 +135,10 @@ CLI::App* add_verb(CLI::App& app, Options const& options, Chosen& chosen, Verb v
 
 void add_commands(CLI::App& app, Options const& options, Chosen& chosen) {
     auto const fresh = [] { return std::make_shared<Command>(); };
-    add_verb(app, options, chosen, Verb::online, fresh(), "RESOURCE|GROUP", "Bring online, with what it depends on; lasts until `offline`");
-    add_verb(app, options, chosen, Verb::offline, fresh(), "RESOURCE|GROUP", "Take offline, with what depends on it; lasts until `online`");
+    add_verb(app, options, chosen, Verb::online, fresh(), "RESOURCE|GROUP",
+             "Bring online, with what it depends on; lasts until `offline`");
+    add_verb(app, options, chosen, Verb::offline, fresh(), "RESOURCE|GROUP",
+             "Take offline, with what depends on it; lasts until `online`");
     auto const move = fresh();
     add_verb(app, options, chosen, Verb::move, move, "GROUP", "Move a group to the other node")
         ->add_option("--to", move->to, "The node to move it to")

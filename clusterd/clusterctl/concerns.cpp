@@ -9,16 +9,24 @@
 namespace clusterd::tool {
 namespace {
 
-bool has_permit(Status const& s) { return s.permit != PermitSource::none && s.permit_remaining_ms > 0; }
-bool pending(GroupState s) { return s == GroupState::online_pending || s == GroupState::offline_pending; }
+bool has_permit(Status const& s) {
+    return s.permit != PermitSource::none && s.permit_remaining_ms > 0;
+}
+bool pending(GroupState s) {
+    return s == GroupState::online_pending || s == GroupState::offline_pending;
+}
 
 // Wanted and not there, and not on its way either.
 bool amiss(GroupStatus const& g) {
     return g.wanted_online && !pending(g.state) && g.state != GroupState::online && !g.draining_to;
 }
-bool under_way(GroupStatus const& g) { return pending(g.state) || g.draining_to || (!g.wanted_online && g.state == GroupState::online); }
+bool under_way(GroupStatus const& g) {
+    return pending(g.state) || g.draining_to || (!g.wanted_online && g.state == GroupState::online);
+}
 
-std::string count(std::size_t n, std::string_view one) { return fmt::format("{} {}{}", n, one, n == 1 ? "" : "s"); }
+std::string count(std::size_t n, std::string_view one) {
+    return fmt::format("{} {}{}", n, one, n == 1 ? "" : "s");
+}
 
 // The most recent sign of life on any link; -1 = never.
 std::int64_t last_heard(NodeStatus const& n) {
@@ -29,15 +37,19 @@ std::int64_t last_heard(NodeStatus const& n) {
     return best;
 }
 
-std::string heard(std::int64_t ms) { return ms < 0 ? "never heard" : "last heard " + for_people(ms) + " ago"; }
+std::string heard(std::int64_t ms) {
+    return ms < 0 ? "never heard" : "last heard " + for_people(ms) + " ago";
+}
 
 void about_permit(Status const& s, std::vector<Concern>& out) {
     if (has_permit(s)) return;
     std::string const& self = s.nodes[at(s.self)].name;
     NodeStatus const& peer = s.nodes[at(other(s.self))];
     out.push_back({Tone::bad,
-                   fmt::format("{} has no permit and runs nothing: it needs its peer {} or the quorum disk, and has neither.", self, peer.name),
-                   fmt::format("Bring back a link to {} or the quorum disk. If {} is certainly off: clusterctl quorum force", peer.name, peer.name)});
+                   fmt::format("{} has no permit and runs nothing: it needs its peer {} or the quorum disk, and has neither.", self,
+                               peer.name),
+                   fmt::format("Bring back a link to {} or the quorum disk. If {} is certainly off: clusterctl quorum force",
+                               peer.name, peer.name)});
 }
 
 void about_nodes(Status const& s, std::vector<Concern>& out) {
@@ -45,7 +57,8 @@ void about_nodes(Status const& s, std::vector<Concern>& out) {
         NodeStatus const& n = s.nodes[at(i)];
         bool const peer = i != s.self;
         if (peer && (n.state == NodeState::down || n.state == NodeState::unknown)) {
-            out.push_back({Tone::bad, fmt::format("{} is {} ({}): nothing can fail over to it.", n.name, spell(n.state), heard(last_heard(n))),
+            out.push_back({Tone::bad,
+                           fmt::format("{} is {} ({}): nothing can fail over to it.", n.name, spell(n.state), heard(last_heard(n))),
                            fmt::format("On {}: systemctl status clusterd", n.name)});
             continue;  // its links are down with it
         }
@@ -69,10 +82,14 @@ void about_quorum(Status const& s, std::vector<Concern>& out) {
     std::string const why = q.message.empty() ? "" : ": " + q.message;
     switch (q.state) {
         case QuorumState::ok:
-        case QuorumState::none: return;
-        case QuorumState::slow: out.push_back({Tone::warn, "The quorum disk is slow" + why, "clusterctl show timing"}); return;
+        case QuorumState::none:
+            return;
+        case QuorumState::slow:
+            out.push_back({Tone::warn, "The quorum disk is slow" + why, "clusterctl show timing"});
+            return;
         case QuorumState::failed:
-            out.push_back({Tone::bad, "The quorum disk can't be used" + why, "While it is away, losing a node or all links stops everything."});
+            out.push_back({Tone::bad, "The quorum disk can't be used" + why,
+                           "While it is away, losing a node or all links stops everything."});
             return;
         case QuorumState::uninitialised:
             out.push_back({Tone::bad, "The quorum disk was never initialised" + why,
@@ -86,8 +103,10 @@ void about_quorum(Status const& s, std::vector<Concern>& out) {
 void about_resource(GroupStatus const& g, ResourceStatus const& r, std::int64_t now_ms, std::vector<Concern>& out) {
     std::string const why = r.report.message.empty() ? "" : ": " + r.report.message;
     if (r.report.state == ResourceState::failed) {
-        std::string const retry = r.report.retry_wall_ms > 0 ? fmt::format("Tried again at {}. ", local_time(r.report.retry_wall_ms, now_ms)) : "";
-        out.push_back({Tone::bad, fmt::format("{} failed{}", r.name, why), retry + "When the cause is mended: clusterctl reset " + r.name});
+        std::string const retry =
+            r.report.retry_wall_ms > 0 ? fmt::format("Tried again at {}. ", local_time(r.report.retry_wall_ms, now_ms)) : "";
+        out.push_back(
+            {Tone::bad, fmt::format("{} failed{}", r.name, why), retry + "When the cause is mended: clusterctl reset " + r.name});
     } else if (r.report.state == ResourceState::unknown && g.wanted_online) {
         out.push_back({Tone::warn, fmt::format("The state of {} isn't known{}", r.name, why), ""});
     } else if (r.report.health == Health::degraded || r.report.health == Health::failed || r.report.health == Health::unknown) {
@@ -96,9 +115,13 @@ void about_resource(GroupStatus const& g, ResourceStatus const& r, std::int64_t 
         out.push_back({Tone::plain, r.name + why, ""});
     }
     if (r.report.restarts_in_window > 0) {
-        out.push_back({Tone::warn, fmt::format("{} was restarted {} lately.", r.name, count(static_cast<std::size_t>(r.report.restarts_in_window), "time")), ""});
+        out.push_back({Tone::warn,
+                       fmt::format("{} was restarted {} lately.", r.name,
+                                   count(static_cast<std::size_t>(r.report.restarts_in_window), "time")),
+                       ""});
     }
-    if (r.stale_ms > 0) out.push_back({Tone::warn, fmt::format("What is shown of {} is {} old.", r.name, for_people(r.stale_ms)), ""});
+    if (r.stale_ms > 0)
+        out.push_back({Tone::warn, fmt::format("What is shown of {} is {} old.", r.name, for_people(r.stale_ms)), ""});
 }
 
 void about_groups(Status const& s, std::int64_t now_ms, std::vector<Concern>& out) {
@@ -106,11 +129,15 @@ void about_groups(Status const& s, std::int64_t now_ms, std::vector<Concern>& ou
         bool const told_below = std::any_of(g.resources.begin(), g.resources.end(),
                                             [](ResourceStatus const& r) { return r.report.state == ResourceState::failed; });
         if (amiss(g) && !told_below) {
-            out.push_back({Tone::bad, fmt::format("Group {} is {}, and wanted online{}.", g.name, spell(g.state), g.cause.empty() ? "" : " (last change: " + g.cause + ")"), ""});
+            out.push_back({Tone::bad,
+                           fmt::format("Group {} is {}, and wanted online{}.", g.name, spell(g.state),
+                                       g.cause.empty() ? "" : " (last change: " + g.cause + ")"),
+                           ""});
         }
         if (g.failover_limit > 0 && g.failovers_in_window >= g.failover_limit) {
-            out.push_back({Tone::warn, fmt::format("Group {} has used its {} and stays where it is when it fails.", g.name,
-                                                   count(static_cast<std::size_t>(g.failover_limit), "failover")),
+            out.push_back({Tone::warn,
+                           fmt::format("Group {} has used its {} and stays where it is when it fails.", g.name,
+                                       count(static_cast<std::size_t>(g.failover_limit), "failover")),
                            "clusterctl reset " + g.name});
         }
         for (auto const& r : g.resources) about_resource(g, r, now_ms, out);
@@ -126,7 +153,8 @@ std::vector<Concern> concerns(Status const& s, std::int64_t now_ms) {
     about_quorum(s, out);
     about_groups(s, now_ms, out);
     for (auto const& w : s.warnings) out.push_back({Tone::warn, w, ""});
-    std::stable_sort(out.begin(), out.end(), [](Concern const& a, Concern const& b) { return (a.tone == Tone::bad) > (b.tone == Tone::bad); });
+    std::stable_sort(out.begin(), out.end(),
+                     [](Concern const& a, Concern const& b) { return (a.tone == Tone::bad) > (b.tone == Tone::bad); });
     return out;
 }
 
@@ -137,7 +165,8 @@ Headline headline(Status const& s) {
     if (std::any_of(s.groups.begin(), s.groups.end(), under_way)) return {Tone::warn, "changes are under way"};
     NodeStatus const& peer = s.nodes[at(other(s.self))];
     bool const peer_ready = peer.state == NodeState::up && !peer.leaving;
-    if (!peer_ready) return {Tone::warn, fmt::format("running, but nothing can fail over ({} is {})", peer.name, spell(peer.state))};
+    if (!peer_ready)
+        return {Tone::warn, fmt::format("running, but nothing can fail over ({} is {})", peer.name, spell(peer.state))};
     auto const found = concerns(s, 0);
     if (std::any_of(found.begin(), found.end(), [](Concern const& c) { return c.tone != Tone::plain; })) {
         return {Tone::warn, "running, with something to look at"};

@@ -5,13 +5,13 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
-#include <csignal>
-#include <cstring>
 #include <curl/curl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
 
 namespace clusterd::tool {
 
@@ -44,7 +44,8 @@ int why_not(std::string const& path) {
 Stop unreachable(std::string const& socket) {
     int const why = why_not(socket);
     if (why == EACCES || why == EPERM) {
-        return {exit_no_daemon, fmt::format("permission denied on {}: only root and the daemon's own user may use it; try sudo", socket)};
+        return {exit_no_daemon,
+                fmt::format("permission denied on {}: only root and the daemon's own user may use it; try sudo", socket)};
     }
     if (why == ENAMETOOLONG) return {exit_no_daemon, fmt::format("{}: a socket's path has at most 107 characters", socket)};
     return {exit_no_daemon, fmt::format("no daemon answers at {} ({}); is clusterd running? systemctl status clusterd", socket,
@@ -58,7 +59,9 @@ std::size_t collect(char* data, std::size_t one, std::size_t count, void* to) {
     return one * count;
 }
 
-int give_up(void*, curl_off_t, curl_off_t, curl_off_t, curl_off_t) { return interrupted ? 1 : 0; }
+int give_up(void*, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+    return interrupted ? 1 : 0;
+}
 
 }  // namespace
 
@@ -74,7 +77,9 @@ Daemon::Daemon(std::string socket) : impl_(std::make_unique<Impl>()) {
     if (impl_->curl == nullptr) throw Stop{exit_failed, "libcurl can't be started (out of memory?)"};
 }
 
-Daemon::~Daemon() { curl_easy_cleanup(impl_->curl); }
+Daemon::~Daemon() {
+    curl_easy_cleanup(impl_->curl);
+}
 
 Reply Daemon::request(std::string const& method, std::string const& path, std::string const& body, Duration patience) {
     CURL* const c = impl_->curl;
@@ -102,8 +107,11 @@ Reply Daemon::request(std::string const& method, std::string const& path, std::s
     curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &reply.status);
     if (code == CURLE_ABORTED_BY_CALLBACK || (code != CURLE_OK && interrupted)) throw Stop{exit_interrupted, "interrupted"};
     if (code == CURLE_OPERATION_TIMEDOUT) {
-        throw Stop{exit_timed_out, fmt::format("the daemon at {} takes the connection but doesn't answer; is it stopped or overloaded? systemctl status clusterd",
-                                               impl_->socket)};
+        throw Stop{
+            exit_timed_out,
+            fmt::format(
+                "the daemon at {} takes the connection but doesn't answer; is it stopped or overloaded? systemctl status clusterd",
+                impl_->socket)};
     }
     if (code == CURLE_WRITE_ERROR) throw Stop{exit_failed, "the daemon's answer is larger than 16 MiB"};
     if (code != CURLE_OK) throw unreachable(impl_->socket);

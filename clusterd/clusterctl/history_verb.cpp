@@ -3,8 +3,8 @@
 #include "clusterd/clusterctl/terminal.hpp"
 #include "clusterd/wire/api.hpp"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <cstdio>
@@ -24,7 +24,8 @@ void print_events(std::vector<EventRecord> const& events, Options const& options
             continue;
         }
         std::string const about = !e.resource.empty() ? e.resource : e.group;
-        std::string const head = fmt::format("{}  {:<8}  ", local_date_time(e.time_ms).substr(0, 23), clipped(e.severity, 8, paint.utf8));
+        std::string const head =
+            fmt::format("{}  {:<8}  ", local_date_time(e.time_ms).substr(0, 23), clipped(e.severity, 8, paint.utf8));
         std::string const body = fmt::format("{}: {}{}", e.node, about.empty() ? "" : about + ": ", e.message);
         // A program gets a line an event, a person what fits the window.
         std::string const rest = paint.terminal ? wrapped(body, paint.width, columns_of(head)) : printable(body);
@@ -34,8 +35,9 @@ void print_events(std::vector<EventRecord> const& events, Options const& options
 }
 
 std::vector<EventRecord> fetch_events(Daemon& daemon, std::string const& after, unsigned limit, unsigned wait_ms) {
-    auto events = parse_events(daemon.get(fmt::format("/v1/events?after={}&limit={}&wait_ms={}", Daemon::escaped(after), limit, wait_ms),
-                                          std::chrono::milliseconds(wait_ms) + std::chrono::seconds(10)));
+    auto events =
+        parse_events(daemon.get(fmt::format("/v1/events?after={}&limit={}&wait_ms={}", Daemon::escaped(after), limit, wait_ms),
+                                std::chrono::milliseconds(wait_ms) + std::chrono::seconds(10)));
     if (!events) throw Stop{exit_failed, events.error()};
     return std::move(*events);
 }
@@ -86,9 +88,19 @@ int list_failovers(Daemon& daemon, Options const& options, Paint const& paint) {
         return exit_done;
     }
     Table table({10, 14, 16, 22, 9, 0});
-    table.add({{"ID", Tone::faint}, {"WHEN", Tone::faint}, {"GROUP", Tone::faint}, {"FROM, TO", Tone::faint}, {"TOOK", Tone::faint}, {"WHY", Tone::faint}});
+    table.add({{"ID", Tone::faint},
+               {"WHEN", Tone::faint},
+               {"GROUP", Tone::faint},
+               {"FROM, TO", Tone::faint},
+               {"TOOK", Tone::faint},
+               {"WHY", Tone::faint}});
     for (auto const& f : *list) {
-        table.add({{f.id}, {local_date_time(f.start_wall_ms).substr(5, 14)}, {f.group}, {from_to(f)}, {for_people(total_ms(f))}, {f.cause}});
+        table.add({{f.id},
+                   {local_date_time(f.start_wall_ms).substr(5, 14)},
+                   {f.group},
+                   {from_to(f)},
+                   {for_people(total_ms(f))},
+                   {f.cause}});
     }
     Paint wide = paint;
     if (!paint.terminal) wide.width = 1000;
@@ -111,8 +123,10 @@ std::string time_line(FailoverRecord const& f, Paint const& paint) {
         std::string line;
         for (std::int64_t i = 0; i < bar && from + i < room; ++i) line += paint.utf8 ? "\u2588" : "#";
         std::string const name = clipped(p.name, 28, paint.utf8);
-        out += fmt::format("  {}{}  {:>8}  {}{}", name, std::string(static_cast<std::size_t>(names - columns_of(name)), ' '), fmt::format("{} ms", p.ms),
-                           bar > 0 ? std::string(static_cast<std::size_t>(std::min(from, room - 1)), ' ') : "", paint(Tone::warn, line));
+        out += fmt::format("  {}{}  {:>8}  {}{}", name, std::string(static_cast<std::size_t>(names - columns_of(name)), ' '),
+                           fmt::format("{} ms", p.ms),
+                           bar > 0 ? std::string(static_cast<std::size_t>(std::min(from, room - 1)), ' ') : "",
+                           paint(Tone::warn, line));
         while (out.ends_with(' ')) out.pop_back();
         out += '\n';
         before += ms;
@@ -129,7 +143,8 @@ int one_failover(Daemon& daemon, Options const& options, Paint const& paint, std
     }
     std::string const head = fmt::format("{}: {}, {} in {}", f->id, f->group, from_to(*f), for_people(total_ms(*f)));
     std::printf("%s\n", paint(Tone::strong, printable(head)).c_str());
-    std::printf("%s, because %s\n\n", local_date_time(f->start_wall_ms).c_str(), printable(f->cause.empty() ? "(not recorded)" : f->cause).c_str());
+    std::printf("%s, because %s\n\n", local_date_time(f->start_wall_ms).c_str(),
+                printable(f->cause.empty() ? "(not recorded)" : f->cause).c_str());
     std::fputs(f->phases.empty() ? "  no phases are recorded\n" : time_line(*f, paint).c_str(), stdout);
     return exit_done;
 }
@@ -142,7 +157,8 @@ void add_history(CLI::App& app, Options const& options, Chosen& chosen) {
     auto const limit = std::make_shared<unsigned>(50);
     ev->add_flag("--follow,-f", *follow, "Go on with what happens, until Ctrl-C");
     ev->add_option("--limit,-n", *limit, "How many of the newest")->check(CLI::Range(1, 1000))->capture_default_str();
-    ev->callback([&options, &chosen, follow, limit] { chosen = [&options, follow, limit] { return events(options, *follow, *limit); }; });
+    ev->callback(
+        [&options, &chosen, follow, limit] { chosen = [&options, follow, limit] { return events(options, *follow, *limit); }; });
 
     auto* const fo = app.add_subcommand("failovers", "Failovers and moves, newest last; with an ID: its time line");
     auto const id = std::make_shared<std::string>();

@@ -18,7 +18,8 @@ void add_key(CLI::App& app, Options const&, Chosen& chosen) {
         chosen = [path] {
             auto const written = write_key(*path);
             if (!written) throw Stop{exit_failed, written.error()};
-            std::printf("%s is written, readable for its owner only. Copy it to the other node over a safe channel (scp -p).\n", path->c_str());
+            std::printf("%s is written, readable for its owner only. Copy it to the other node over a safe channel (scp -p).\n",
+                        path->c_str());
             return static_cast<int>(exit_done);
         };
     });

@@ -25,9 +25,13 @@ namespace {
 
 void add_globals(CLI::App& app, Options& options) {
     if (char const* const socket = std::getenv("CLUSTERD_SOCKET"); socket != nullptr && *socket != 0) options.socket = socket;
-    app.add_option("--socket", options.socket, "The daemon's socket (or $CLUSTERD_SOCKET)")->capture_default_str()->type_name("PATH");
+    app.add_option("--socket", options.socket, "The daemon's socket (or $CLUSTERD_SOCKET)")
+        ->capture_default_str()
+        ->type_name("PATH");
     app.add_flag("--json", options.json, "JSON on stdout, for programs");
-    app.add_option("--timeout", options.timeout_text, "Wait at most so long for the outcome: 30s, 500ms, 5min")->capture_default_str()->type_name("DURATION");
+    app.add_option("--timeout", options.timeout_text, "Wait at most so long for the outcome: 30s, 500ms, 5min")
+        ->capture_default_str()
+        ->type_name("DURATION");
     app.add_flag("--no-wait", options.no_wait, "Give the command and don't wait for its outcome");
     app.set_version_flag("--version", "clusterctl " CLUSTERD_VERSION);
 }

@@ -6,8 +6,8 @@
 #include "clusterd/wire/key.hpp"
 #include "clusterd/wire/status.hpp"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <cstdio>
 #include <filesystem>
@@ -27,35 +27,39 @@ int init(Options const& options, InitRequest const& request) {
     if (!made) throw Stop{exit_failed, made.error()};
     if (!made->warning.empty()) std::fprintf(stderr, "clusterctl: warning: %s\n", made->warning.c_str());
     if (options.json) {
-        std::printf("{\"path\":%s,\"cluster\":%s,\"uuid\":\"%s\",\"bytes\":%llu,\"created\":%s,\"overwritten\":%s}\n", json_text(request.path).c_str(),
-                    json_text(request.cluster).c_str(), hex(made->header.uuid).c_str(), static_cast<unsigned long long>(made->bytes),
-                    made->created ? "true" : "false", json_text(made->overwritten).c_str());
+        std::printf("{\"path\":%s,\"cluster\":%s,\"uuid\":\"%s\",\"bytes\":%llu,\"created\":%s,\"overwritten\":%s}\n",
+                    json_text(request.path).c_str(), json_text(request.cluster).c_str(), hex(made->header.uuid).c_str(),
+                    static_cast<unsigned long long>(made->bytes), made->created ? "true" : "false",
+                    json_text(made->overwritten).c_str());
         return exit_done;
     }
     if (!made->overwritten.empty()) std::printf("overwritten: %s\n", printable(made->overwritten).c_str());
-    std::printf("%s is the quorum disk of cluster %s (%s)%s.\n", request.path.c_str(), request.cluster.c_str(), hex(made->header.uuid).c_str(),
-                made->created ? ", a new file" : "");
+    std::printf("%s is the quorum disk of cluster %s (%s)%s.\n", request.path.c_str(), request.cluster.c_str(),
+                hex(made->header.uuid).c_str(), made->created ? ", a new file" : "");
     std::puts("Both nodes find it by themselves within seconds; clusterctl status shows it.");
     return exit_done;
 }
 
 std::string slot_json(SlotView const& v) {
     switch (v.state) {
-        case SlotView::State::never_written: return R"({"state":"never-written"})";
-        case SlotView::State::bad: return fmt::format(R"({{"state":"bad","error":{}}})", json_text(v.error));
+        case SlotView::State::never_written:
+            return R"({"state":"never-written"})";
+        case SlotView::State::bad:
+            return fmt::format(R"({{"state":"bad","error":{}}})", json_text(v.error));
         case SlotView::State::ok:
-        case SlotView::State::unchecked: break;
+        case SlotView::State::unchecked:
+            break;
     }
     return fmt::format(
         R"({{"state":"{}","incarnation":"{:016x}","beat":{},"role":"{}","alone_term":{},"stopped_term":{},"newest_term":{},"newest_index":{},"written":"{}"}})",
-        v.state == SlotView::State::ok ? "ok" : "unchecked", v.slot.incarnation, v.slot.beat, spell(v.slot.state), v.slot.alone_term, v.slot.stopped_term,
-        v.slot.newest.term, v.slot.newest.index, rfc3339(v.slot.wall_ms));
+        v.state == SlotView::State::ok ? "ok" : "unchecked", v.slot.incarnation, v.slot.beat, spell(v.slot.state),
+        v.slot.alone_term, v.slot.stopped_term, v.slot.newest.term, v.slot.newest.index, rfc3339(v.slot.wall_ms));
 }
 
 std::string decision_json(DecisionView const& v) {
     constexpr std::array names{"none", "ok", "unchecked", "bad"};
-    return fmt::format(R"({{"state":"{}","term":{},"index":{},"config_found":{},"error":{}}})", names.at(static_cast<std::size_t>(v.state)), v.id.term,
-                       v.id.index, v.config_found, json_text(v.error));
+    return fmt::format(R"({{"state":"{}","term":{},"index":{},"config_found":{},"error":{}}})",
+                       names.at(static_cast<std::size_t>(v.state)), v.id.term, v.id.index, v.config_found, json_text(v.error));
 }
 
 int show(Options const& options, std::string const& path, std::string const& key_path, bool key_given) {
@@ -78,9 +82,10 @@ int show(Options const& options, std::string const& path, std::string const& key
     }
     std::printf(R"({"path":%s,"bytes":%llu,"cluster":%s,"uuid":"%s","slots":[%s,%s],"decisions":[%s,%s]})"
                 "\n",
-                json_text(view->path).c_str(), static_cast<unsigned long long>(view->bytes), json_text(view->header.cluster).c_str(),
-                hex(view->header.uuid).c_str(), slot_json(view->slots[0]).c_str(), slot_json(view->slots[1]).c_str(),
-                decision_json(view->decisions[0]).c_str(), decision_json(view->decisions[1]).c_str());
+                json_text(view->path).c_str(), static_cast<unsigned long long>(view->bytes),
+                json_text(view->header.cluster).c_str(), hex(view->header.uuid).c_str(), slot_json(view->slots[0]).c_str(),
+                slot_json(view->slots[1]).c_str(), decision_json(view->decisions[0]).c_str(),
+                decision_json(view->decisions[1]).c_str());
     return exit_done;
 }
 
@@ -103,7 +108,8 @@ int force(Options const& options) {
         throw Stop{exit_refused, fmt::format("refused: '{}' was expected; nothing was done", self)};
     }
     std::string const answer = daemon.post("/v1/quorum/force", force_json(typed));
-    std::printf("%s\n", options.json ? answer.c_str() : fmt::format("Forced: {} goes on by itself; clusterctl status shows it.", self).c_str());
+    std::printf("%s\n", options.json ? answer.c_str()
+                                     : fmt::format("Forced: {} goes on by itself; clusterctl status shows it.", self).c_str());
     return exit_done;
 }
 
@@ -113,7 +119,8 @@ void add_quorum(CLI::App& app, Options const& options, Chosen& chosen) {
     auto* const quorum = app.add_subcommand("quorum", "The quorum disk");
     quorum->require_subcommand(1);
 
-    auto* const make = quorum->add_subcommand("init", "Make a device or file the quorum disk of a new cluster; run it on one node, once");
+    auto* const make =
+        quorum->add_subcommand("init", "Make a device or file the quorum disk of a new cluster; run it on one node, once");
     auto const request = std::make_shared<InitRequest>();
     make->add_option("PATH", request->path, "Device or file")->required();
     make->add_option("--cluster", request->cluster, "The cluster's name, as in cluster.xml")->required()->type_name("NAME");
@@ -124,7 +131,8 @@ void add_quorum(CLI::App& app, Options const& options, Chosen& chosen) {
     auto const path = std::make_shared<std::string>();
     auto const key = std::make_shared<std::string>("/etc/clusterd/key");
     look->add_option("PATH", *path, "Device or file")->required();
-    auto* const key_option = look->add_option("--key", *key, "The cluster's key, to check what stands there")->capture_default_str()->type_name("FILE");
+    auto* const key_option =
+        look->add_option("--key", *key, "The cluster's key, to check what stands there")->capture_default_str()->type_name("FILE");
     look->callback([&options, &chosen, path, key, key_option] {
         bool const given = key_option->count() > 0;
         chosen = [&options, path, key, given] { return show(options, *path, *key, given); };

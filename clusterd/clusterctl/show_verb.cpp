@@ -5,8 +5,8 @@
 #include "config/show.hpp"
 #include "config/values.hpp"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <cstdio>
 
@@ -18,12 +18,12 @@ namespace {
 std::string type_json(TypeInfo const& type, std::string_view kind) {
     std::string attributes;
     for (auto const& a : type.attributes) {
-        attributes += fmt::format(R"({}{{"name":{},"allowed":{},"required":{},"default":{},"description":{}}})", attributes.empty() ? "" : ",",
-                                  json_text(a.name), json_text(allowed_text(a)), a.required, a.default_value.empty() ? "null" : json_text(a.default_value),
-                                  json_text(a.description));
+        attributes += fmt::format(R"({}{{"name":{},"allowed":{},"required":{},"default":{},"description":{}}})",
+                                  attributes.empty() ? "" : ",", json_text(a.name), json_text(allowed_text(a)), a.required,
+                                  a.default_value.empty() ? "null" : json_text(a.default_value), json_text(a.description));
     }
-    return fmt::format(R"({{"name":{},"kind":"{}","description":{},"needs_root":{},"attributes":[{}]}})", json_text(type.name), kind,
-                       json_text(type.description), type.needs_root, attributes);
+    return fmt::format(R"({{"name":{},"kind":"{}","description":{},"needs_root":{},"attributes":[{}]}})", json_text(type.name),
+                       kind, json_text(type.description), type.needs_root, attributes);
 }
 
 std::string list_json(std::vector<TypeInfo> const& types, std::string_view kind) {
@@ -35,8 +35,8 @@ std::string list_json(std::vector<TypeInfo> const& types, std::string_view kind)
 std::string defaults_json() {
     std::string out;
     for (auto const& row : defaults()) {
-        out += fmt::format(R"({}{{"element":{},"attribute":{},"allowed":{},"required":{},"default":{}}})", out.empty() ? "" : ",", json_text(row.element),
-                           json_text(row.attribute), json_text(row.allowed), row.required,
+        out += fmt::format(R"({}{{"element":{},"attribute":{},"allowed":{},"required":{},"default":{}}})", out.empty() ? "" : ",",
+                           json_text(row.element), json_text(row.attribute), json_text(row.allowed), row.required,
                            row.default_value.empty() ? "null" : json_text(row.default_value));
     }
     return "[" + out + "]\n";
@@ -61,14 +61,16 @@ int one_type(Options const& options, std::string const& name) {
 
 std::string shown(Duration d) {
     if (d.count() < 0) return "-";
-    return d < std::chrono::milliseconds(10) ? fmt::format("{:.2f} ms", static_cast<double>(d.count()) / 1e6) : for_people(to_ms(d));
+    return d < std::chrono::milliseconds(10) ? fmt::format("{:.2f} ms", static_cast<double>(d.count()) / 1e6)
+                                             : for_people(to_ms(d));
 }
 
 std::string timing_text(TimingInfo const& info, Paint const& paint) {
     Timing const& t = info.timing;
     Table values;
     values.add({{"profile"}, {t.profile}, {}});
-    values.add({{"heartbeat", Tone::plain}, {format_duration(t.heartbeat)}, {"H: a heartbeat on every link so often", Tone::faint}});
+    values.add(
+        {{"heartbeat", Tone::plain}, {format_duration(t.heartbeat)}, {"H: a heartbeat on every link so often", Tone::faint}});
     values.add({{"suspect"}, {format_duration(t.suspect)}, {"no grant for so long: the peer is suspected", Tone::faint}});
     values.add({{"permit"}, {format_duration(t.permit)}, {"P: how long a permit lasts", Tone::faint}});
     values.add({{"kill"}, {format_duration(t.kill)}, {"K: the emergency stop begins so long before its end", Tone::faint}});
@@ -78,10 +80,12 @@ std::string timing_text(TimingInfo const& info, Paint const& paint) {
     measured.add({{"quorum disk, one cycle"}, {shown(info.cycle_p99)}, {shown(info.cycle_max)}});
     measured.add({{"own disk, one fsync (F)"}, {shown(info.fsync_p99)}, {shown(info.fsync_max)}});
     out += measured.text(paint) + "\n";
-    out += "least that was left of a permit: " + (info.worst_margin_ms < 0 ? "none was renewed yet" : for_people(info.worst_margin_ms)) + "\n\n";
+    out += "least that was left of a permit: " +
+           (info.worst_margin_ms < 0 ? "none was renewed yet" : for_people(info.worst_margin_ms)) + "\n\n";
     for (auto const& r : timing_rules(info)) {
-        out += fmt::format("{:<9} {:<34} {:>9} < {:<7} {}\n", r.name, r.formula, shown(r.sum), shown(t.permit),
-                           r.met ? paint(Tone::good, "holds") : paint(r.name == "required" ? Tone::bad : Tone::warn, "DOES NOT HOLD"));
+        out +=
+            fmt::format("{:<9} {:<34} {:>9} < {:<7} {}\n", r.name, r.formula, shown(r.sum), shown(t.permit),
+                        r.met ? paint(Tone::good, "holds") : paint(r.name == "required" ? Tone::bad : Tone::warn, "DOES NOT HOLD"));
     }
     if (info.cycle_p99.count() < 0) out += "No disk cycle was measured yet: cycles count as 0 here.\n";
     return out;
@@ -114,9 +118,11 @@ void add_show(CLI::App& app, Options const& options, Chosen& chosen) {
     };
     add("timing", "The timing that counts, what was measured, and whether the rules hold", [&options] { return timing(options); });
     add("config", "The configuration that counts now, as XML", [&options] { return config(options); });
-    add("types", "Resource types", [&options] { return print(options.json ? list_json(resource_types(), "resource") : show_types()); });
+    add("types", "Resource types",
+        [&options] { return print(options.json ? list_json(resource_types(), "resource") : show_types()); });
     add("agents", "Health agents", [&options] { return print(options.json ? list_json(agents(), "agent") : show_agents()); });
-    add("defaults", "Every attribute with its default", [&options] { return print(options.json ? defaults_json() : show_defaults()); });
+    add("defaults", "Every attribute with its default",
+        [&options] { return print(options.json ? defaults_json() : show_defaults()); });
     auto const name = std::make_shared<std::string>();
     add("type", "One resource type or health agent", [&options, name] { return one_type(options, *name); })
         ->add_option("NAME", *name, "Of a type or agent")

@@ -17,7 +17,9 @@ Tone tone_of(std::string_view state) {
     if (state == "offline" || state == "none") return Tone::faint;
     return Tone::warn;
 }
-Table::Cell cell(std::string_view state) { return {std::string(state), tone_of(state)}; }
+Table::Cell cell(std::string_view state) {
+    return {std::string(state), tone_of(state)};
+}
 
 std::string name_or(Status const& s, std::optional<NodeIndex> node, std::string_view otherwise) {
     return node ? s.nodes[at(*node)].name : std::string(otherwise);
@@ -63,8 +65,8 @@ std::string quorum_text(Status const& s, Paint const& paint) {
     for (auto const i : {NodeIndex::a, NodeIndex::b}) {
         auto const& slot = q.slots[at(i)];
         if (slot && slot->incarnation != 0) {
-            out += fmt::format("  on the disk, {} is {} (alone term {}, stopped term {})\n", s.nodes[at(i)].name, spell(slot->state),
-                               slot->alone_term, slot->stopped_term);
+            out += fmt::format("  on the disk, {} is {} (alone term {}, stopped term {})\n", s.nodes[at(i)].name,
+                               spell(slot->state), slot->alone_term, slot->stopped_term);
         }
     }
     return out;
@@ -78,10 +80,17 @@ std::string where(Status const& s, GroupStatus const& g) {
 std::string groups_text(Status const& s, Paint const& paint, std::int64_t now_ms) {
     if (s.groups.empty()) return "No groups are configured, or the configuration isn't known yet.\n";
     Table table({24, 20, 15, 8, 16});
-    table.add({{"GROUP, RESOURCE", Tone::faint}, {"TYPE", Tone::faint}, {"STATE", Tone::faint}, {"HEALTH", Tone::faint}, {"SINCE", Tone::faint}});
+    table.add({{"GROUP, RESOURCE", Tone::faint},
+               {"TYPE", Tone::faint},
+               {"STATE", Tone::faint},
+               {"HEALTH", Tone::faint},
+               {"SINCE", Tone::faint}});
     for (auto const& g : s.groups) {
         bool const idle = !g.wanted_online && g.state == GroupState::offline;
-        table.add({{g.name, Tone::strong}, {where(s, g), Tone::strong}, idle ? Table::Cell{"offline", Tone::faint} : cell(spell(g.state)), {"", Tone::plain}});
+        table.add({{g.name, Tone::strong},
+                   {where(s, g), Tone::strong},
+                   idle ? Table::Cell{"offline", Tone::faint} : cell(spell(g.state)),
+                   {"", Tone::plain}});
         for (auto const& r : g.resources) {
             std::string const health = r.report.health == Health::none ? "-" : std::string(spell(r.report.health));
             table.add({{"  " + r.name},
@@ -115,8 +124,10 @@ std::string status_text(Status const& s, Paint const& paint, std::int64_t now_ms
     Headline const head = headline(s);
     std::string out = fmt::format("{}: {}\n", paint(Tone::strong, printable(s.cluster)), paint(head.tone, head.text));
     std::string const leads = s.leader ? (*s.leader == s.self ? "it leads" : name_or(s, s.leader, "") + " leads") : "nobody leads";
-    out += wrapped(fmt::format("Seen from {}: {}, {}; decision {}/{}", s.nodes[at(s.self)].name, permit_text(s), leads, s.decision.term, s.decision.index),
-                   paint.width, 2) + "\n\n";
+    out += wrapped(fmt::format("Seen from {}: {}, {}; decision {}/{}", s.nodes[at(s.self)].name, permit_text(s), leads,
+                               s.decision.term, s.decision.index),
+                   paint.width, 2) +
+           "\n\n";
     std::string const tables = nodes_text(s, paint) + "\n" + quorum_text(s, paint) + "\n" + groups_text(s, paint, now_ms);
     auto const list = concerns(s, now_ms);
     if (list.empty()) return out + tables;

@@ -3,14 +3,14 @@
 #include "clusterd/clusterctl/status_text.hpp"
 #include "clusterd/wire/status.hpp"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
-#include <algorithm>
-#include <cstdio>
 #include <poll.h>
 #include <termios.h>
 #include <unistd.h>
+#include <algorithm>
+#include <cstdio>
 
 namespace clusterd::tool {
 namespace {
@@ -88,7 +88,8 @@ int watch_on_terminal(Daemon& daemon, Options const& options) {
         } catch (Stop const&) {
             break;
         }
-        screen.draw(paint(Tone::faint, fmt::format("{}   q quits", local_date_time(wall_now_ms()).substr(0, 19))) + "\n" + text, paint.height);
+        screen.draw(paint(Tone::faint, fmt::format("{}   q quits", local_date_time(wall_now_ms()).substr(0, 19))) + "\n" + text,
+                    paint.height);
         if (Screen::quit_within(1000)) break;
     }
     return exit_done;

@@ -3,20 +3,24 @@
 
 #include <fmt/format.h>
 
+#include <langinfo.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 #include <algorithm>
 #include <chrono>
 #include <clocale>
 #include <cstdlib>
 #include <ctime>
-#include <langinfo.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 namespace clusterd::tool {
 namespace {
 
-bool continues(char c) { return (static_cast<unsigned char>(c) & 0xc0U) == 0x80; }
-bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+bool continues(char c) {
+    return (static_cast<unsigned char>(c) & 0xc0U) == 0x80;
+}
+bool is_control(char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
 
 std::string padded(std::string text, int columns) {
     int const missing = columns - columns_of(text);
@@ -30,12 +34,21 @@ std::string Paint::operator()(Tone tone, std::string_view text) const {
     if (!colour || tone == Tone::plain || text.empty()) return std::string(text);
     char const* code = "1";
     switch (tone) {
-        case Tone::good: code = "32"; break;
-        case Tone::warn: code = "33"; break;
-        case Tone::bad: code = "1;31"; break;
-        case Tone::faint: code = "2"; break;
+        case Tone::good:
+            code = "32";
+            break;
+        case Tone::warn:
+            code = "33";
+            break;
+        case Tone::bad:
+            code = "1;31";
+            break;
+        case Tone::faint:
+            code = "2";
+            break;
         case Tone::strong:
-        case Tone::plain: break;
+        case Tone::plain:
+            break;
     }
     return fmt::format("\x1b[{}m{}\x1b[0m", code, text);
 }
@@ -116,7 +129,8 @@ std::string Table::text(Paint const& paint) const {
         for (std::size_t i = 0; i < row.size(); ++i) {
             bool const last = i + 1 == row.size();
             // The last column takes what is left of the line, and no more.
-            std::string const cell = last ? clipped(row[i].text, std::max(paint.width - used, 8), paint.utf8) : padded(row[i].text, widths[i]);
+            std::string const cell =
+                last ? clipped(row[i].text, std::max(paint.width - used, 8), paint.utf8) : padded(row[i].text, widths[i]);
             out += paint(row[i].tone, cell);
             if (!last) out += "  ";
             used += widths[i] + 2;

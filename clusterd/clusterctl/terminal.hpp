@@ -1,4 +1,5 @@
-// How things look: colour and box characters where a person watches, plain text where a program reads; aligned tables; wrapped text.
+// How things look: colour and box characters where a person watches, plain text where a program reads; aligned tables; wrapped
+// text.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,7 @@ struct Paint {
     bool colour = false;
     bool utf8 = false;
     bool terminal = false;  // stdout is one
-    int width = 80;   // of the terminal; 80 where there is none
+    int width = 80;         // of the terminal; 80 where there is none
     int height = 24;
     std::string operator()(Tone tone, std::string_view text) const;
 };

@@ -16,7 +16,15 @@ class App;
 namespace clusterd::tool {
 
 // The tool's contract: scripts rely on these numbers.
-enum Exit : int { exit_done = 0, exit_failed = 1, exit_usage = 2, exit_no_daemon = 3, exit_timed_out = 4, exit_refused = 5, exit_interrupted = 130 };
+enum Exit : int {
+    exit_done = 0,
+    exit_failed = 1,
+    exit_usage = 2,
+    exit_no_daemon = 3,
+    exit_timed_out = 4,
+    exit_refused = 5,
+    exit_interrupted = 130
+};
 
 struct Options {
     std::string socket = "/run/clusterd/clusterd.sock";
@@ -35,8 +43,8 @@ struct Stop {
 };
 
 void add_status(CLI::App& app, Options const& options, Chosen& chosen);
-void add_commands(CLI::App& app, Options const& options, Chosen& chosen);   // online, offline, move, fail, reset, pause, resume
-void add_history(CLI::App& app, Options const& options, Chosen& chosen);    // events, failovers
+void add_commands(CLI::App& app, Options const& options, Chosen& chosen);  // online, offline, move, fail, reset, pause, resume
+void add_history(CLI::App& app, Options const& options, Chosen& chosen);   // events, failovers
 void add_check(CLI::App& app, Options const& options, Chosen& chosen);
 void add_quorum(CLI::App& app, Options const& options, Chosen& chosen);
 void add_key(CLI::App& app, Options const& options, Chosen& chosen);

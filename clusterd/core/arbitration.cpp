@@ -52,6 +52,7 @@ void Membership::start_cycle_if_due(Now now, Effects& out) {
         f.mine = next_slot(now);
         break;
     case Role::alone:
+        if (!forced_ && !disk_is_a_vote()) return;  // another disk answers in its place: the permit runs out
         f.mine = next_slot(now);
         f.mine.state = Role::alone;
         break;
@@ -189,7 +190,7 @@ void Membership::decide_step_two(Now now, event::CycleDone const& done, Effects&
         if (lost) step_ = Step::one;  // the higher repeats, the lower goes back; neither has a permit
     } else if (lost) {
         step_ = Step::one;
-    } else if (now.mono < done.started + P()) {
+    } else if (now.mono < done.started + P() && may_claim()) {
         become_alone(now, done.started, out);
         return;
     }
@@ -203,9 +204,9 @@ void Membership::decide_alone(Now now, event::CycleDone const& done, Effects& ou
         seek(now, "the peer claimed the quorum disk with a higher term");
         return;
     }
-    if (now.mono < done.started + P()) {
+    if (now.mono < done.started + P() && disk_is_a_vote()) {
         renew_permit(now, done.started + P(), out);
-        forced_ = forced_ && !disk_is_a_vote();  // from here on the disk says so
+        forced_ = false;  // from here on the disk says so
     }
     next_cycle_ = std::max(now.mono, done.started + std::max(around.timing.heartbeat, P() / 10));
 }

@@ -429,7 +429,7 @@ Instant Membership::next_wakeup(Now now) const {
     case Role::alone:
         earlier(permit_end_);
         if (takeover_at() != forever && takeover_at() >= now.mono) earlier(takeover_at() + Duration{1});
-        if (disk_free && own_slot_read_ && !reread_) earlier(next_cycle_);
+        if (disk_free && own_slot_read_ && !reread_ && (forced_ || disk_is_a_vote())) earlier(next_cycle_);
         break;
     case Role::seeking: {
         bool const waits_for_store = accepting_ != 0 || (step_ == Step::two && claim_ > foreign_ && durable_.alone < claim_);

@@ -91,7 +91,7 @@ void Node::Impl::enforce_permit(Now now, Effects& out, std::size_t from) {
     for (auto i = from; i < out.size(); ++i)
         if (std::holds_alternative<effect::EmergencyStop>(out[i])) emergency = true;
     Instant const end = membership.permit_end();
-    bool const due = now.mono >= end - spec().timing.kill && reconciler.anything_online() && emergency_for != end;
+    bool const due = end > long_ago && now.mono >= end - spec().timing.kill && reconciler.anything_running() && emergency_for != end;
     if (emergency || !due) return;
     emergency = true;
     emergency_for = end;
@@ -454,7 +454,7 @@ Instant Node::next_wakeup() const {
         if (t > i.last.mono) at = std::min(at, t);
     };
     later(i.replication.next_wakeup());
-    if (i.reconciler.anything_online()) later(i.membership.permit_end() - i.spec().timing.kill);
+    if (i.reconciler.anything_running()) later(i.membership.permit_end() - i.spec().timing.kill);
     if (i.leaving && !i.left) later(i.marked_since == long_ago ? i.leaving_since + leave_patience : i.marked_since + mark_patience);
     return at;
 }

@@ -141,6 +141,9 @@ int open_cgroup(Path const& base, char const* kind, char const* name) {
         errno = ENAMETOOLONG;
         return -1;
     }
+    // A new one where the old one is empty: a cgroup that cgroup.kill was written to kills, on some kernels, what clone3 puts into it
+    // afterwards (the fork is compared with the wrong cgroup's kill count).
+    (void)rmdir(path.s);
     if (mkdir(path.s, 0755) != 0 && errno != EEXIST) return -1;
     return open(path.s, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }

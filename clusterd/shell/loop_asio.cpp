@@ -10,14 +10,14 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 
+#include <fcntl.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 #include <algorithm>
 #include <cerrno>
 #include <ctime>
-#include <fcntl.h>
 #include <map>
-#include <sys/timerfd.h>
 #include <system_error>
-#include <unistd.h>
 
 namespace clusterd {
 namespace {
@@ -156,8 +156,12 @@ public:
     LoopImpl() : work_(asio::make_work_guard(io_)), timers_(std::make_shared<Timers>(io_)) { timers_->listen(); }
     ~LoopImpl() override { timers_->close(); }
 
-    HandlePtr on_readable(int fd, std::function<void()> ready) override { return watch(fd, stream_descriptor::wait_read, std::move(ready)); }
-    HandlePtr on_writable(int fd, std::function<void()> ready) override { return watch(fd, stream_descriptor::wait_write, std::move(ready)); }
+    HandlePtr on_readable(int fd, std::function<void()> ready) override {
+        return watch(fd, stream_descriptor::wait_read, std::move(ready));
+    }
+    HandlePtr on_writable(int fd, std::function<void()> ready) override {
+        return watch(fd, stream_descriptor::wait_write, std::move(ready));
+    }
     HandlePtr at(Instant when, std::function<void()> due) override {
         return std::make_unique<TimerHandle>(timers_, timers_->add(when, std::move(due)));
     }
@@ -188,6 +192,8 @@ private:
 
 }  // namespace
 
-std::unique_ptr<AsioLoop> make_loop() { return std::make_unique<LoopImpl>(); }
+std::unique_ptr<AsioLoop> make_loop() {
+    return std::make_unique<LoopImpl>();
+}
 
 }  // namespace clusterd

@@ -15,7 +15,8 @@ public:
     virtual void* io_context() = 0;
 };
 
-// Every handle, and every ApiServer, ends before its loop. Throws std::system_error where the kernel refuses an epoll or timer descriptor.
+// Every handle, and every ApiServer, ends before its loop. Throws std::system_error where the kernel refuses an epoll or timer
+// descriptor.
 std::unique_ptr<AsioLoop> make_loop();
 
 }  // namespace clusterd

@@ -81,8 +81,13 @@ std::int64_t read_time(Fields const& in, std::string_view name) {
 json::object failover_object(FailoverRecord const& f) {
     json::array phases;
     for (auto const& p : f.phases) phases.push_back(json::object{{"name", p.name}, {"ms", p.ms}});
-    return {{"id", f.id},       {"group", f.group}, {"from", text_or_null(f.from)},           {"to", text_or_null(f.to)},
-            {"cause", f.cause}, {"start", rfc3339(f.start_wall_ms)}, {"phases", std::move(phases)}};
+    return {{"id", f.id},
+            {"group", f.group},
+            {"from", text_or_null(f.from)},
+            {"to", text_or_null(f.to)},
+            {"cause", f.cause},
+            {"start", rfc3339(f.start_wall_ms)},
+            {"phases", std::move(phases)}};
 }
 
 FailoverRecord read_failover(Fields const& in) {
@@ -98,21 +103,35 @@ FailoverRecord read_failover(Fields const& in) {
 }
 
 // Timing is told in microseconds: the durations are of the order of milliseconds and the margins smaller.
-std::int64_t us(Duration d) { return std::chrono::duration_cast<std::chrono::microseconds>(d).count(); }
-json::value us_or_null(Duration d) { return d.count() < 0 ? json::value(nullptr) : json::value(us(d)); }
+std::int64_t us(Duration d) {
+    return std::chrono::duration_cast<std::chrono::microseconds>(d).count();
+}
+json::value us_or_null(Duration d) {
+    return d.count() < 0 ? json::value(nullptr) : json::value(us(d));
+}
 Duration read_us(Fields const& in, std::string_view name) {
     std::int64_t const n = in.integer(name);
     if (n < 0 || n > INT64_MAX / 1'000'000) throw Bad(in.path(name) + ": is out of range");
     return std::chrono::microseconds(n);
 }
-Duration read_us_or_null(Fields const& in, std::string_view name) { return in.has(name) ? read_us(in, name) : Duration{-1}; }
+Duration read_us_or_null(Fields const& in, std::string_view name) {
+    return in.has(name) ? read_us(in, name) : Duration{-1};
+}
 
 }  // namespace
 
-std::string_view spell(Verb v) { return verbs[static_cast<std::size_t>(v)]; }
-std::string_view spell(Outcome v) { return outcomes[static_cast<std::size_t>(v)]; }
-std::string_view spell(Severity v) { return severities[static_cast<std::size_t>(v)]; }
-std::optional<Verb> parse_verb(std::string_view text) { return parse_word<Verb>(verbs, text); }
+std::string_view spell(Verb v) {
+    return verbs[static_cast<std::size_t>(v)];
+}
+std::string_view spell(Outcome v) {
+    return outcomes[static_cast<std::size_t>(v)];
+}
+std::string_view spell(Severity v) {
+    return severities[static_cast<std::size_t>(v)];
+}
+std::optional<Verb> parse_verb(std::string_view text) {
+    return parse_word<Verb>(verbs, text);
+}
 
 // ---- commands ---------------------------------------------------------------------------------------------------------------
 
@@ -125,9 +144,13 @@ std::string command_json(Command const& c) {
     return write(out);
 }
 
-Result<Command> parse_command(std::string_view text) { return read<Command>(text, "the command", read_command); }
+Result<Command> parse_command(std::string_view text) {
+    return read<Command>(text, "the command", read_command);
+}
 
-std::string accepted_json(std::string_view id) { return write(json::object{{"id", id}}); }
+std::string accepted_json(std::string_view id) {
+    return write(json::object{{"id", id}});
+}
 
 Result<std::string> parse_accepted(std::string_view text) {
     return read<std::string>(text, "the answer", [](Fields const& in) { return in.text("id"); });
@@ -135,7 +158,8 @@ Result<std::string> parse_accepted(std::string_view text) {
 
 std::string progress_json(CommandProgress const& p) {
     json::array updates;
-    for (auto const& u : p.updates) updates.push_back(json::object{{"n", u.n}, {"outcome", spell(u.outcome)}, {"message", u.message}});
+    for (auto const& u : p.updates)
+        updates.push_back(json::object{{"n", u.n}, {"outcome", spell(u.outcome)}, {"message", u.message}});
     return write(json::object{{"id", p.id}, {"outcome", spell(p.outcome)}, {"updates", std::move(updates)}});
 }
 
@@ -155,7 +179,9 @@ std::string outcome_json(std::string_view id, std::string_view outcome, std::str
 
 // ---- history ----------------------------------------------------------------------------------------------------------------
 
-std::string event_json(EventRecord const& e) { return write(event_object(e)); }
+std::string event_json(EventRecord const& e) {
+    return write(event_object(e));
+}
 
 std::string events_json(std::vector<EventRecord> const& events) {
     json::array list;
@@ -174,7 +200,9 @@ Result<std::vector<EventRecord>> parse_events(std::string_view text) {
     });
 }
 
-std::string failover_json(FailoverRecord const& f) { return write(failover_object(f)); }
+std::string failover_json(FailoverRecord const& f) {
+    return write(failover_object(f));
+}
 
 std::string failovers_json(std::vector<FailoverRecord> const& failovers) {
     json::array list;
@@ -182,7 +210,9 @@ std::string failovers_json(std::vector<FailoverRecord> const& failovers) {
     return write(json::object{{"failovers", std::move(list)}});
 }
 
-Result<FailoverRecord> parse_failover(std::string_view text) { return read<FailoverRecord>(text, "the failover", read_failover); }
+Result<FailoverRecord> parse_failover(std::string_view text) {
+    return read<FailoverRecord>(text, "the failover", read_failover);
+}
 
 Result<std::vector<FailoverRecord>> parse_failovers(std::string_view text) {
     return read<std::vector<FailoverRecord>>(text, "the failovers", [](Fields const& in) {
@@ -208,7 +238,8 @@ std::string timing_json(TimingInfo const& info) {
     Timing const& t = info.timing;
     json::array rules;
     for (auto const& r : timing_rules(info)) {
-        rules.push_back(json::object{{"name", r.name}, {"formula", r.formula}, {"sum_us", us(r.sum)}, {"permit_us", us(t.permit)}, {"met", r.met}});
+        rules.push_back(json::object{
+            {"name", r.name}, {"formula", r.formula}, {"sum_us", us(r.sum)}, {"permit_us", us(t.permit)}, {"met", r.met}});
     }
     return write(json::object{
         {"profile", t.profile},
@@ -246,15 +277,21 @@ Result<TimingInfo> parse_timing(std::string_view text) {
 
 // ---- the rest ---------------------------------------------------------------------------------------------------------------
 
-std::string force_json(std::string_view node) { return write(json::object{{"node", node}}); }
+std::string force_json(std::string_view node) {
+    return write(json::object{{"node", node}});
+}
 
 Result<std::string> parse_force(std::string_view text) {
     return read<std::string>(text, "the request", [](Fields const& in) { return name_of(in, "node"); });
 }
 
-std::string message_json(std::string_view key, std::string_view message) { return write(json::object{{key, message}}); }
+std::string message_json(std::string_view key, std::string_view message) {
+    return write(json::object{{key, message}});
+}
 
-std::string json_text(std::string_view text) { return write(json::value(text)); }
+std::string json_text(std::string_view text) {
+    return write(json::value(text));
+}
 
 std::string error_of(std::string_view text) {
     auto const error = read<std::string>(text, "", [](Fields const& in) { return in.text("error"); });

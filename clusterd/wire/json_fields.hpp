@@ -117,7 +117,11 @@ inline std::string with_valid_utf8(std::string text) {
     for (std::size_t i = 0; i < text.size();) {
         auto const byte = [&](std::size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U; };
         unsigned const first = byte(i);
-        std::size_t const length = first < 0x80 ? 1 : first >= 0xc2 && first < 0xe0 ? 2 : first >= 0xe0 && first < 0xf0 ? 3 : first >= 0xf0 && first < 0xf5 ? 4 : 0;
+        std::size_t const length = first < 0x80                    ? 1
+                                   : first >= 0xc2 && first < 0xe0 ? 2
+                                   : first >= 0xe0 && first < 0xf0 ? 3
+                                   : first >= 0xf0 && first < 0xf5 ? 4
+                                                                   : 0;
         bool good = length != 0;
         for (std::size_t k = 1; good && k < length; ++k) good = (byte(i + k) & 0xc0U) == 0x80;
         if (good && first == 0xe0) good = byte(i + 1) >= 0xa0;
@@ -135,8 +139,12 @@ inline std::string with_valid_utf8(std::string text) {
     return out.append(text, clean, std::string::npos);
 }
 
-inline std::string write(json::value const& document) { return with_valid_utf8(json::serialize(document)); }
+inline std::string write(json::value const& document) {
+    return with_valid_utf8(json::serialize(document));
+}
 
-inline json::value text_or_null(std::string const& text) { return text.empty() ? json::value(nullptr) : json::value(text); }
+inline json::value text_or_null(std::string const& text) {
+    return text.empty() ? json::value(nullptr) : json::value(text);
+}
 
 }  // namespace clusterd::json_fields

@@ -26,12 +26,9 @@ constexpr std::array resource_states{
     Spelling{ResourceState::failed, "failed"},   Spelling{ResourceState::unknown, "unknown"},
 };
 constexpr std::array group_states{
-    Spelling{GroupState::offline, "offline"},
-    Spelling{GroupState::online_pending, "online-pending"},
-    Spelling{GroupState::online, "online"},
-    Spelling{GroupState::offline_pending, "offline-pending"},
-    Spelling{GroupState::failed, "failed"},
-    Spelling{GroupState::partial_online, "partial-online"},
+    Spelling{GroupState::offline, "offline"}, Spelling{GroupState::online_pending, "online-pending"},
+    Spelling{GroupState::online, "online"},   Spelling{GroupState::offline_pending, "offline-pending"},
+    Spelling{GroupState::failed, "failed"},   Spelling{GroupState::partial_online, "partial-online"},
     Spelling{GroupState::unknown, "unknown"},
 };
 constexpr std::array node_states{
@@ -39,10 +36,8 @@ constexpr std::array node_states{
     Spelling{NodeState::paused, "paused"}, Spelling{NodeState::unknown, "unknown"},
 };
 constexpr std::array quorum_states{
-    Spelling{QuorumState::ok, "ok"},
-    Spelling{QuorumState::slow, "slow"},
-    Spelling{QuorumState::failed, "failed"},
-    Spelling{QuorumState::uninitialised, "uninitialised"},
+    Spelling{QuorumState::ok, "ok"},         Spelling{QuorumState::slow, "slow"},
+    Spelling{QuorumState::failed, "failed"}, Spelling{QuorumState::uninitialised, "uninitialised"},
     Spelling{QuorumState::none, "none"},
 };
 constexpr std::array permit_sources{
@@ -79,7 +74,9 @@ auto reader(Table const& table) {
     };
 }
 
-std::string hex(std::uint64_t number) { return fmt::format("{:016x}", number); }
+std::string hex(std::uint64_t number) {
+    return fmt::format("{:016x}", number);
+}
 
 std::uint64_t unhex(Fields const& in, std::string_view name) {
     std::string const text = in.text(name);
@@ -91,7 +88,9 @@ std::uint64_t unhex(Fields const& in, std::string_view name) {
     return number;
 }
 
-json::value never_negative(std::int64_t ms) { return ms < 0 ? json::value(nullptr) : json::value(ms); }
+json::value never_negative(std::int64_t ms) {
+    return ms < 0 ? json::value(nullptr) : json::value(ms);
+}
 
 json::value node_name(Status const& s, std::optional<NodeIndex> node) {
     return node ? json::value(s.nodes[at(*node)].name) : json::value(nullptr);
@@ -102,7 +101,8 @@ json::value node_name(Status const& s, std::optional<NodeIndex> node) {
 json::object node_json(NodeStatus const& n) {
     json::array links;
     for (auto const& l : n.links) {
-        links.push_back(json::object{{"address", l.address}, {"state", l.up ? "up" : "down"}, {"last_heard_ms", never_negative(l.last_heard_ms)}});
+        links.push_back(json::object{
+            {"address", l.address}, {"state", l.up ? "up" : "down"}, {"last_heard_ms", never_negative(l.last_heard_ms)}});
     }
     return {{"name", n.name},     {"state", spell(n.state)}, {"incarnation", hex(n.incarnation)},
             {"paused", n.paused}, {"leaving", n.leaving},    {"links", std::move(links)}};
@@ -133,16 +133,17 @@ json::object quorum_json(Status const& s) {
 json::object group_json(Status const& s, GroupStatus const& g) {
     json::array resources;
     for (auto const& r : g.resources) {
-        resources.push_back(json::object{{"name", r.name},
-                                         {"type", r.type},
-                                         {"state", spell(r.report.state)},
-                                         {"since", rfc3339(r.report.since_wall_ms)},
-                                         {"health", spell(r.report.health)},
-                                         {"restarts_in_window", r.report.restarts_in_window},
-                                         {"message", r.report.message},
-                                         {"retry", r.report.retry_wall_ms == 0 ? json::value(nullptr) : json::value(rfc3339(r.report.retry_wall_ms))},
-                                         {"stopped", r.report.stopped},
-                                         {"stale_ms", r.stale_ms}});
+        resources.push_back(json::object{
+            {"name", r.name},
+            {"type", r.type},
+            {"state", spell(r.report.state)},
+            {"since", rfc3339(r.report.since_wall_ms)},
+            {"health", spell(r.report.health)},
+            {"restarts_in_window", r.report.restarts_in_window},
+            {"message", r.report.message},
+            {"retry", r.report.retry_wall_ms == 0 ? json::value(nullptr) : json::value(rfc3339(r.report.retry_wall_ms))},
+            {"stopped", r.report.stopped},
+            {"stale_ms", r.stale_ms}});
     }
     return {{"name", g.name},
             {"state", spell(g.state)},
@@ -275,13 +276,27 @@ Status read_status(Fields const& in) {
 
 }  // namespace
 
-std::string_view spell(ResourceState v) { return spelt(resource_states, v); }
-std::string_view spell(GroupState v) { return spelt(group_states, v); }
-std::string_view spell(NodeState v) { return spelt(node_states, v); }
-std::string_view spell(QuorumState v) { return spelt(quorum_states, v); }
-std::string_view spell(PermitSource v) { return spelt(permit_sources, v); }
-std::string_view spell(Health v) { return spelt(healths, v); }
-std::string_view spell(Role v) { return spelt(roles, v); }
+std::string_view spell(ResourceState v) {
+    return spelt(resource_states, v);
+}
+std::string_view spell(GroupState v) {
+    return spelt(group_states, v);
+}
+std::string_view spell(NodeState v) {
+    return spelt(node_states, v);
+}
+std::string_view spell(QuorumState v) {
+    return spelt(quorum_states, v);
+}
+std::string_view spell(PermitSource v) {
+    return spelt(permit_sources, v);
+}
+std::string_view spell(Health v) {
+    return spelt(healths, v);
+}
+std::string_view spell(Role v) {
+    return spelt(roles, v);
+}
 
 std::string status_json(Status const& s) {
     bool const permitted = s.permit != PermitSource::none && s.permit_remaining_ms > 0;
@@ -311,7 +326,9 @@ std::string status_json(Status const& s) {
     return write(std::move(document));
 }
 
-Result<Status> parse_status(std::string_view text) { return read<Status>(text, "the status", read_status); }
+Result<Status> parse_status(std::string_view text) {
+    return read<Status>(text, "the status", read_status);
+}
 
 std::string rfc3339(std::int64_t wall_ms) {
     using namespace std::chrono;
@@ -319,9 +336,9 @@ std::string rfc3339(std::int64_t wall_ms) {
     auto const day = floor<days>(time);
     year_month_day const date{day};
     hh_mm_ss const clock{time - day};
-    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                       static_cast<unsigned>(date.day()), clock.hours().count(), clock.minutes().count(), clock.seconds().count(),
-                       clock.subseconds().count());
+    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()),
+                       static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), clock.hours().count(),
+                       clock.minutes().count(), clock.seconds().count(), clock.subseconds().count());
 }
 
 std::optional<std::int64_t> parse_rfc3339(std::string_view text) {
@@ -335,9 +352,11 @@ std::optional<std::int64_t> parse_rfc3339(std::string_view text) {
         if (shape[i] == '0' ? !digit : whole[i] != shape[i]) return std::nullopt;
     }
     auto const number = [&](std::size_t from, std::size_t length) { return std::stoi(whole.substr(from, length)); };
-    year_month_day const date{year{number(0, 4)}, month{static_cast<unsigned>(number(5, 2))}, day{static_cast<unsigned>(number(8, 2))}};
+    year_month_day const date{year{number(0, 4)}, month{static_cast<unsigned>(number(5, 2))},
+                              day{static_cast<unsigned>(number(8, 2))}};
     if (!date.ok() || number(11, 2) > 23 || number(14, 2) > 59 || number(17, 2) > 60) return std::nullopt;
-    auto const time = sys_days{date} + hours{number(11, 2)} + minutes{number(14, 2)} + seconds{number(17, 2)} + milliseconds{number(20, 3)};
+    auto const time =
+        sys_days{date} + hours{number(11, 2)} + minutes{number(14, 2)} + seconds{number(17, 2)} + milliseconds{number(20, 3)};
     return duration_cast<milliseconds>(time.time_since_epoch()).count();
 }
 

@@ -48,10 +48,18 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
     if (size == 0) return 0;
     std::string_view const text(reinterpret_cast<char const*>(data) + 1, size - 1);
     switch (data[0] % 4) {
-        case 0: read_target(text); break;
-        case 1: read_command(text); break;
-        case 2: read_status(text); break;
-        default: read_rest(text); break;
+        case 0:
+            read_target(text);
+            break;
+        case 1:
+            read_command(text);
+            break;
+        case 2:
+            read_status(text);
+            break;
+        default:
+            read_rest(text);
+            break;
     }
     return 0;
 }

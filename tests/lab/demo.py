@@ -21,10 +21,9 @@ def say(text):
 
 def show(node, *command):
     print(f"{node.name}$ clusterctl {' '.join(command)}", flush=True)
-    done = node.ctl(*command, timeout=90)
-    print("".join(f"  {line}\n" for line in (done.stdout + done.stderr).splitlines()), end="", flush=True)
-    if done.returncode != 0:
-        raise LabError(f"clusterctl {' '.join(command)}: exit {done.returncode}")
+    status = node.stream([node.lab.program("clusterctl"), *command], lambda line: print("  " + line, flush=True))
+    if status != 0:
+        raise LabError(f"clusterctl {' '.join(command)}: exit {status}")
 
 
 def newest_failover(node):

@@ -132,6 +132,14 @@ class Node:
     def interactive(self, arguments):
         return subprocess.call(self._command(arguments), preexec_fn=self._enter_cgroup, env=environment({"PATH": self.lab.bin_dir + ":" + environment()["PATH"]}))
 
+    def stream(self, arguments, each_line):
+        """Runs it and hands each line of its output over at once. The exit status."""
+        with subprocess.Popen(self._command(arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              preexec_fn=self._enter_cgroup, env=environment()) as process:
+            for line in process.stdout:
+                each_line(line.rstrip("\n"))
+        return process.returncode
+
     def ctl(self, *arguments, check=False, timeout=60):
         return self.run([self.lab.program("clusterctl"), *arguments], check=check, timeout=timeout)
 

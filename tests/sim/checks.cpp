@@ -98,11 +98,15 @@ void Cluster::learn(Machine& m, DecisionPtr const& d) { memory.known[at(m.self)]
 void Cluster::made(Machine& m, DecisionPtr const& d) {
     if (!d) return;
     auto& known = memory.known[at(m.self)];
-    auto const it = memory.decisions.find(d->id);
+    auto it = memory.decisions.find(d->id);
+    if (it != memory.decisions.end() && !it->second.durable && it->second.instance != m.instance && leader_of(d->id.term) == m.self) {
+        memory.decisions.erase(it);  // nobody ever had it but a process that is dead
+        it = memory.decisions.end();
+    }
     if (it == memory.decisions.end()) {
         if (leader_of(d->id.term) != m.self) throw Violation("3", std::string(name_of(m.self)) + " makes " + to_string(d->id) + ", a term of the other's");
         if (known >= d->id) throw Violation("3", std::string(name_of(m.self)) + " makes " + to_string(d->id) + " though it knows " + to_string(known));
-        memory.decisions.emplace(d->id, Memory::Known{d, known});
+        memory.decisions.emplace(d->id, Memory::Known{d, known, m.instance, false});
     } else if (it->second.decision != d && !same(*it->second.decision, *d)) {
         throw Violation("3", "two decisions are named " + to_string(d->id));
     }
@@ -177,7 +181,8 @@ void Cluster::check_start(Machine& m, Running const& r) {
     if (it == d->groups.end() || it->second.owner != m.self) throw Violation("1", what + ", which is not its by " + to_string(d->id));
     if (it->second.draining_to) throw Violation("1", what + " while its group drains");
     if (!it->second.wanted_online || it->second.held_offline.contains(r.spec->name)) throw Violation("word", what + " against an operator's word");
-    if (!met(r.spec->depends, [&](std::string const& n) { return m.running.at(n).truth == Truth::on; }))
+    // While the guard takes everything away, the worker can't know yet what is still there; the guard lets nothing start meanwhile.
+    if (!m.emergency && !met(r.spec->depends, [&](std::string const& n) { return m.running.at(n).truth == Truth::on; }))
         throw Violation("order", what + " before what it depends on is online");
 }
 

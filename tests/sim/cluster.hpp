@@ -54,6 +54,7 @@ struct Conditions {
     double fsync_error = 0;
     Range scheduling{0, 0};                     // how late a timer fires
     Range start{20 * ms, 20 * ms}, stop{20 * ms, 20 * ms};
+    Range emergency{30 * ms, 30 * ms};          // of each resource; less than K
     double start_fails = 0, stop_fails = 0, hangs = 0;
     double dies_in_effects = 0;                 // the worker dies between two effects of one step
     bool nothing_may_stop = false;              // invariant 6: no resource that is online may go offline now
@@ -158,6 +159,8 @@ struct Memory {
     struct Known {
         DecisionPtr decision;
         DecisionId base;
+        std::uint64_t instance = 0;  // the process that made it
+        bool durable = false;        // was stored somewhere: before that, it dies with its process
     };
     std::map<DecisionId, Known> decisions;  // every decision ever made, and what its author knew
     DecisionId committed;                   // the newest one a node acted on
@@ -265,6 +268,7 @@ private:
     void perform(Machine& m, Effects const& effects);
     void schedule_tick(Machine& m);
     void persist_next(Machine& m);
+    void store(Machine& m, effect::Persist const& p);
     void set_permit(Machine& m, Instant end);
     void guard_check(Machine& m);
     void start_emergency(Machine& m, bool by_guard);

@@ -93,6 +93,7 @@ Conditions draw_conditions(Random& r, Mode mode, Timing const& t) {
     c.scheduling = {0, r.chance(0.5) ? 0 : r.between(0, t.heartbeat.count() / 10)};
     c.start = range(300 * ms);
     c.stop = range(200 * ms);
+    c.emergency = {ms / 10, t.kill.count() * 8 / 10};
     c.break_after = {suspect / 2, 2000 * ms};
     if (mode != Mode::storm) return c;
     if (r.chance(0.5)) c.loss = r.real() * 0.2;

@@ -101,7 +101,7 @@ void Cluster::start_worker(Machine& m, bool resume) {
          std::to_string(m.incarnation));
     Now const t{clock(m.self), 1'700'000'000'000 + now / ms, static_cast<int>(now / (60'000 * ms) % 1440)};
     m.node = std::make_unique<Node>(std::move(s), t);
-    memory.known[at(m.self)] = id_of(m.stored);
+    memory.known[at(m.self)] = id_of(m.stored);  // what the dead one knew beyond its store died with it
     memory.acted[at(m.self)] = {};
     memory.found[at(m.self)] = id_of(m.stored);
     memory.role[at(m.self)] = resume ? m.resume.role : Role::seeking;
@@ -119,9 +119,7 @@ void Cluster::end_worker(Machine& m) {
     m.backlog.clear();
     ++m.disk_request_id;  // what the disk still does for it reaches nobody
     if (m.persisting && random.chance(0.5) && !m.persists.empty()) {  // the write under way may be complete all the same
-        auto const& p = m.persists.front();
-        m.terms = p.terms;
-        if (p.decision) m.stored = p.decision, m.cluster = p.decision->cluster;
+        store(m, m.persists.front());
     }
     m.persists.clear();
     m.persisting = false;
@@ -279,6 +277,16 @@ void Cluster::schedule_tick(Machine& m) {
     });
 }
 
+void Cluster::store(Machine& m, effect::Persist const& p) {
+    m.terms = p.terms;
+    if (!p.decision) return;
+    if (p.decision->id < id_of(m.stored)) throw Violation("3", std::string(name_of(m.self)) + " stores an older decision over a newer one");
+    m.stored = p.decision;
+    m.cluster = p.decision->cluster;
+    auto const it = memory.decisions.find(p.decision->id);
+    if (it != memory.decisions.end()) it->second.durable = true;
+}
+
 void Cluster::persist_next(Machine& m) {
     if (m.persists.empty()) return;
     m.persisting = true;
@@ -291,8 +299,7 @@ void Cluster::persist_next(Machine& m) {
         done.ticket = p.ticket;
         done.ok = !random.chance(conditions.fsync_error);
         if (done.ok) {
-            m.terms = p.terms;
-            if (p.decision) m.stored = p.decision, m.cluster = p.decision->cluster;
+            store(m, p);
         } else {
             done.error = "no space left (simulated)";
         }
@@ -350,14 +357,13 @@ void Cluster::start_emergency(Machine& m, bool by_guard) {
     if (m.emergency) return;
     m.emergency = true;
     std::uint64_t const serial = ++m.emergency_serial;
-    Ns const longest = spec().timing.kill.count() * 8 / 10;
     Ns last = 0;
     for (auto& [name, running] : m.running) {
         running.queue.clear();
         ++running.serial;
         running.busy = false;
         if (running.truth == Truth::off) continue;
-        Ns const takes = random.between(ms / 10, longest);
+        Ns const takes = draw(conditions.emergency);
         last = std::max(last, takes);
         after(takes, [this, &m, serial, r = &running] {
             if (m.emergency_serial == serial) set_truth(m, *r, Truth::off);

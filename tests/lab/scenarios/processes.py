@@ -1,8 +1,43 @@
-"""Our own processes and the service's: killed, frozen, stopped, restarted."""
+"""Our own processes and the service's: killed, frozen, stopped, restarted; and what they cost."""
+import os
+
 from runner import PERMIT_MS, scenario
 from tools import boot_ms, wait_for
 
 FROZEN_MS = 10_000
+
+
+@scenario()
+def idle_cost(run):
+    """What clusterd costs a node while nothing happens: CPU time and memory of all its processes, the service's not counted."""
+    run.start_both()
+
+    def cpu_ms(node):
+        total = 0
+        for each in node.ours():
+            with open(f"/proc/{each.pid}/stat", "rb") as file:
+                fields = file.read().rsplit(b")", 1)[1].split()
+            total += (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
+        return total
+
+    def memory_kib(node):
+        total = 0
+        for each in node.ours():
+            with open(f"/proc/{each.pid}/smaps_rollup") as file:
+                total += sum(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+        return total
+
+    seconds = 10
+    before = {node.name: cpu_ms(node) for node in (run.alpha, run.beta)}
+    with run.watching(interval_ms=100) as probe:
+        probe.hold(seconds)
+        for node in (run.alpha, run.beta):
+            share, memory = (cpu_ms(node) - before[node.name]) / seconds / 10, memory_kib(node)
+            run.numbers[f"{node.name}_cpu_percent"], run.numbers[f"{node.name}_memory_mib"] = round(share, 2), round(memory / 1024, 1)
+            run.step(f"{node.name}: {share:.2f} % of one core, {memory / 1024:.1f} MiB in {len(node.ours())} processes")
+            run.expect(share < 10, f"{node.name}: {share:.1f} % of one core while idle, less than 10 is allowed")
+            run.expect(memory < 200 * 1024, f"{node.name}: {memory} KiB while idle, less than 200 MiB is allowed")
+        run.judge(probe, lost=0, only_by="alpha")
 
 
 @scenario()

@@ -20,8 +20,8 @@ namespace {
 
 using namespace std::chrono_literals;
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using testing::FakeDaemon;
+using ::testing::HasSubstr;
 
 struct Answer {
     CURLcode code = CURLE_OK;
@@ -29,7 +29,8 @@ struct Answer {
     std::string body;
 };
 
-Answer request(std::string const& socket, std::string const& method, std::string const& path, std::string const& body = "", long timeout_ms = 30'000) {
+Answer request(std::string const& socket, std::string const& method, std::string const& path, std::string const& body = "",
+               long timeout_ms = 30'000) {
     CURL* const c = curl_easy_init();
     Answer a;
     std::string const url = "http://x" + path;
@@ -43,10 +44,11 @@ Answer request(std::string const& socket, std::string const& method, std::string
     curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, timeout_ms);
     curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(c, CURLOPT_WRITEDATA, &a.body);
-    curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, +[](char* data, std::size_t one, std::size_t n, void* to) {
-        static_cast<std::string*>(to)->append(data, one * n);
-        return one * n;
-    });
+    curl_easy_setopt(
+        c, CURLOPT_WRITEFUNCTION, +[](char* data, std::size_t one, std::size_t n, void* to) {
+            static_cast<std::string*>(to)->append(data, one * n);
+            return one * n;
+        });
     a.code = curl_easy_perform(c);
     curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &a.status);
     curl_easy_cleanup(c);
@@ -204,14 +206,16 @@ TEST(Api, OtherUsersAreForbiddenEvenWhereTheSocketLetsThemIn) {
 
 TEST(Api, CommandIsGivenAndItsOutcomeAwaited) {
     FakeDaemon daemon;
-    auto const given = request(daemon.socket(), "POST", "/v1/commands", R"({"verb":"move","target":"web","to":"beta","user":"ann"})");
+    auto const given =
+        request(daemon.socket(), "POST", "/v1/commands", R"({"verb":"move","target":"web","to":"beta","user":"ann"})");
     ASSERT_EQ(given.status, 202);
     std::string const id = id_of_answer(given);
     ASSERT_FALSE(id.empty());
     auto const command = daemon.on_loop([&] { return daemon.backend.given.at(0); });
     EXPECT_EQ(command, (Command{id, Verb::move, "web", "beta", false, false, "ann"}));
 
-    auto waiting = std::async(std::launch::async, [&] { return request(daemon.socket(), "GET", "/v1/commands/" + id + "?after=0&wait_ms=30000"); });
+    auto waiting = std::async(std::launch::async,
+                              [&] { return request(daemon.socket(), "GET", "/v1/commands/" + id + "?after=0&wait_ms=30000"); });
     EXPECT_EQ(waiting.wait_for(200ms), std::future_status::timeout) << waiting.get().body;
     daemon.on_loop([&] { daemon.update(id, Outcome::running, "web-server goes offline"); });
     auto const first = parse_progress(waiting.get().body);
@@ -230,7 +234,8 @@ TEST(Api, CommandIsGivenAndItsOutcomeAwaited) {
 
 TEST(Api, UpdateFromWithinSubmitIsNotLost) {
     FakeDaemon daemon;
-    daemon.on_loop([&] { daemon.backend.on_submit = [&](Command const& c) { daemon.update(c.id, Outcome::refused, "beta is down"); }; });
+    daemon.on_loop(
+        [&] { daemon.backend.on_submit = [&](Command const& c) { daemon.update(c.id, Outcome::refused, "beta is down"); }; });
     std::string const id = id_of_answer(request(daemon.socket(), "POST", "/v1/commands", R"({"verb":"move","target":"web"})"));
     auto const progress = parse_progress(request(daemon.socket(), "GET", "/v1/commands/" + id + "?wait_ms=30000", "", 10'000).body);
     ASSERT_TRUE(progress) << progress.error();
@@ -285,7 +290,8 @@ TEST(Api, EventsWaitForTheNextOne) {
     auto const now = parse_events(request(daemon.socket(), "GET", "/v1/events").body);
     ASSERT_TRUE(now) << now.error();
     ASSERT_EQ(now->size(), 1U);
-    auto waiting = std::async(std::launch::async, [&] { return request(daemon.socket(), "GET", "/v1/events?after=e1&wait_ms=30000"); });
+    auto waiting =
+        std::async(std::launch::async, [&] { return request(daemon.socket(), "GET", "/v1/events?after=e1&wait_ms=30000"); });
     EXPECT_EQ(waiting.wait_for(200ms), std::future_status::timeout);
     EventRecord const second{"e2", 1'764'000'001'000, "alpha", "warning", "", "web-ip", "carrier lost"};
     daemon.on_loop([&] { daemon.record(second); });
@@ -296,7 +302,8 @@ TEST(Api, EventsWaitForTheNextOne) {
 
 TEST(Api, HistoryTimingAndConfig) {
     FakeDaemon daemon;
-    FailoverRecord const move{"17", "web", "alpha", "beta", "alpha was lost", 1'764'000'000'000, {{"detect", 310}, {"online web-ip", 20}}};
+    FailoverRecord const move{
+        "17", "web", "alpha", "beta", "alpha was lost", 1'764'000'000'000, {{"detect", 310}, {"online web-ip", 20}}};
     daemon.on_loop([&] { daemon.backend.moves = {move}; });
     auto const all = parse_failovers(request(daemon.socket(), "GET", "/v1/failovers").body);
     ASSERT_TRUE(all) << all.error();
@@ -321,7 +328,9 @@ TEST(Api, ForceWantsTheNodesName) {
 
 TEST(Api, UnknownPathsMethodsAndParameters) {
     FakeDaemon daemon;
-    auto const status_of = [&](std::string const& method, std::string const& path) { return request(daemon.socket(), method, path).status; };
+    auto const status_of = [&](std::string const& method, std::string const& path) {
+        return request(daemon.socket(), method, path).status;
+    };
     EXPECT_EQ(status_of("GET", "/"), 404);
     EXPECT_EQ(status_of("GET", "/v1/statuses"), 404);
     EXPECT_EQ(status_of("GET", "/v1/commands/none"), 404);
@@ -336,9 +345,10 @@ TEST(Api, UnknownPathsMethodsAndParameters) {
 
 TEST(Api, GarbageIsAnsweredWith400AndTheServerLives) {
     FakeDaemon daemon;
-    for (std::string const& bytes : {std::string("hello\r\n\r\n"), std::string("\x16\x03\x01\x02\x00", 5) + std::string(200, '\0') + "\r\n\r\n",
-                                     std::string("GET / HTTP/9.9\r\n\r\n"), std::string("POST /v1/commands HTTP/1.1\r\nContent-Length: -5\r\n\r\n"),
-                                     std::string("GET /v1/status HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n")}) {
+    for (std::string const& bytes :
+         {std::string("hello\r\n\r\n"), std::string("\x16\x03\x01\x02\x00", 5) + std::string(200, '\0') + "\r\n\r\n",
+          std::string("GET / HTTP/9.9\r\n\r\n"), std::string("POST /v1/commands HTTP/1.1\r\nContent-Length: -5\r\n\r\n"),
+          std::string("GET /v1/status HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n")}) {
         Raw const raw(daemon.socket());
         ASSERT_TRUE(raw.send(bytes));
         bool closed = false;
@@ -358,7 +368,10 @@ TEST(Api, TooLargeIsRefused) {
     Raw const announced(daemon.socket());
     announced.send("POST /v1/commands HTTP/1.1\r\nContent-Length: 999999999999\r\n\r\n");
     EXPECT_THAT(announced.rest(), HasSubstr("HTTP/1.1 413"));
-    EXPECT_EQ(request(daemon.socket(), "POST", "/v1/commands", R"({"verb":"online","target":"web"})" + std::string(1000 * 1024, ' ')).status, 202);
+    EXPECT_EQ(
+        request(daemon.socket(), "POST", "/v1/commands", R"({"verb":"online","target":"web"})" + std::string(1000 * 1024, ' '))
+            .status,
+        202);
 }
 
 TEST(Api, SlowAndSilentClientsAreHungUpOn) {
@@ -394,7 +407,8 @@ TEST(Api, ConnectionsAreBounded) {
     held.pop_back();
     auto const deadline = std::chrono::steady_clock::now() + 20s;
     long status = 503;
-    while (status == 503 && std::chrono::steady_clock::now() < deadline) status = request(daemon.socket(), "GET", "/v1/status").status;
+    while (status == 503 && std::chrono::steady_clock::now() < deadline)
+        status = request(daemon.socket(), "GET", "/v1/status").status;
     EXPECT_EQ(status, 200);
 }
 
@@ -408,14 +422,16 @@ TEST(Api, ClientThatLeavesWhileItWaitsFreesItsPlace) {
     }
     auto const deadline = std::chrono::steady_clock::now() + 20s;
     long status = 503;
-    while (status == 503 && std::chrono::steady_clock::now() < deadline) status = request(daemon.socket(), "GET", "/v1/status").status;
+    while (status == 503 && std::chrono::steady_clock::now() < deadline)
+        status = request(daemon.socket(), "GET", "/v1/status").status;
     EXPECT_EQ(status, 200);
 }
 
 TEST(Api, PipelinedRequestsAreAnsweredInTurn) {
     FakeDaemon daemon;
     Raw const raw(daemon.socket());
-    raw.send("GET /v1/events?wait_ms=100 HTTP/1.1\r\nHost: x\r\n\r\nGET /v1/config HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    raw.send(
+        "GET /v1/events?wait_ms=100 HTTP/1.1\r\nHost: x\r\n\r\nGET /v1/config HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     std::string const answers = raw.rest();
     auto const events = answers.find("\"events\"");
     auto const config = answers.find("<cluster");
@@ -428,7 +444,8 @@ TEST(Api, ServerCanEndWhileClientsWait) {
     FakeDaemon daemon;
     auto waiting = std::async(std::launch::async, [&] { return request(daemon.socket(), "GET", "/v1/events?wait_ms=60000"); });
     auto const deadline = std::chrono::steady_clock::now() + 20s;
-    while (daemon.on_loop([&] { return daemon.server().counters().requests; }) == 0 && std::chrono::steady_clock::now() < deadline) {
+    while (daemon.on_loop([&] { return daemon.server().counters().requests; }) == 0 &&
+           std::chrono::steady_clock::now() < deadline) {
     }
     daemon.end_server();
     EXPECT_NE(waiting.get().code, CURLE_OK);

@@ -6,28 +6,28 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <csignal>
 #include <fcntl.h>
-#include <fstream>
 #include <poll.h>
 #include <spawn.h>
-#include <sstream>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <csignal>
+#include <fstream>
+#include <sstream>
 
 namespace clusterd {
 namespace {
 
 using namespace std::chrono_literals;
 using ::testing::AllOf;
+using testing::FakeDaemon;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::StartsWith;
-using testing::FakeDaemon;
 
 struct Ran {
     int code = -1;
@@ -39,7 +39,8 @@ class Process {
 public:
     Process(std::vector<std::string> arguments, std::string const& input, std::vector<std::string> environment) {
         int in[2], out[2], err[2];
-        if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0) throw std::runtime_error("pipe2");
+        if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0)
+            throw std::runtime_error("pipe2");
         arguments.insert(arguments.begin(), BINARY_DIR "/bin/clusterctl");
         environment.insert(environment.end(), {"PATH=/usr/bin:/bin", "TZ=UTC", "LC_ALL=C.UTF-8"});
         auto const pointers = [](std::vector<std::string>& strings) {
@@ -53,7 +54,8 @@ public:
         posix_spawn_file_actions_adddup2(&actions, in[0], 0);
         posix_spawn_file_actions_adddup2(&actions, out[1], 1);
         posix_spawn_file_actions_adddup2(&actions, err[1], 2);
-        int const failed = posix_spawn(&pid_, arguments[0].c_str(), &actions, nullptr, pointers(arguments).data(), pointers(environment).data());
+        int const failed =
+            posix_spawn(&pid_, arguments[0].c_str(), &actions, nullptr, pointers(arguments).data(), pointers(environment).data());
         posix_spawn_file_actions_destroy(&actions);
         for (int const fd : {in[0], out[1], err[1]}) close(fd);
         [[maybe_unused]] ssize_t const written = write(in[1], input.data(), input.size());
@@ -141,9 +143,19 @@ TEST(Clusterctl, HelpAndVersionAreNoErrors) {
 }
 
 TEST(Clusterctl, WrongUseIsTwo) {
-    for (std::vector<std::string> const& arguments :
-         std::vector<std::vector<std::string>>{{}, {"explode"}, {"move"}, {"move", "a", "b"}, {"online"}, {"status", "--bogus"}, {"online", "web", "--to", "beta"},
-                                               {"quorum"}, {"quorum", "init", "/x"}, {"show"}, {"show", "type"}, {"status", "--timeout", "5 parsecs"}, {"events", "-n", "0"}}) {
+    for (std::vector<std::string> const& arguments : std::vector<std::vector<std::string>>{{},
+                                                                                           {"explode"},
+                                                                                           {"move"},
+                                                                                           {"move", "a", "b"},
+                                                                                           {"online"},
+                                                                                           {"status", "--bogus"},
+                                                                                           {"online", "web", "--to", "beta"},
+                                                                                           {"quorum"},
+                                                                                           {"quorum", "init", "/x"},
+                                                                                           {"show"},
+                                                                                           {"show", "type"},
+                                                                                           {"status", "--timeout", "5 parsecs"},
+                                                                                           {"events", "-n", "0"}}) {
         Ran const r = run(arguments);
         EXPECT_EQ(r.code, 2) << (arguments.empty() ? "" : arguments[0]) << r.err;
         EXPECT_THAT(r.err, Not(IsEmpty()));
@@ -151,7 +163,8 @@ TEST(Clusterctl, WrongUseIsTwo) {
 }
 
 TEST(Clusterctl, WithoutADaemonIsThreeAndSaysWhatToDo) {
-    for (auto const& verb : std::vector<std::vector<std::string>>{{"status"}, {"move", "web"}, {"events"}, {"failovers"}, {"show", "timing"}, {"quorum", "force"}}) {
+    for (auto const& verb : std::vector<std::vector<std::string>>{
+             {"status"}, {"move", "web"}, {"events"}, {"failovers"}, {"show", "timing"}, {"quorum", "force"}}) {
         auto arguments = verb;
         arguments.insert(arguments.end(), {"--socket", "/nonexistent/clusterd.sock"});
         Ran const r = run(arguments);
@@ -214,10 +227,13 @@ TEST(Clusterctl, StatusSaysWhatIsWrongAndWhatToDo) {
 
 TEST(Clusterctl, MoveShowsProgressAndEndsWithWhatTheClientSaw) {
     FakeDaemon daemon;
-    play(daemon, {{Outcome::running, "web-server goes offline"}, {Outcome::running, "web-ip comes online on beta"}, {Outcome::done, "web is online on beta; the service was away for 384 ms"}});
+    play(daemon, {{Outcome::running, "web-server goes offline"},
+                  {Outcome::running, "web-ip comes online on beta"},
+                  {Outcome::done, "web is online on beta; the service was away for 384 ms"}});
     Ran const r = run({"move", "web", "--to", "beta", "--socket", daemon.socket()}, "", {"SUDO_USER=ann"});
     EXPECT_EQ(r.code, 0) << r.err;
-    EXPECT_EQ(r.out, "web-server goes offline\nweb-ip comes online on beta\nweb is online on beta; the service was away for 384 ms\n");
+    EXPECT_EQ(r.out,
+              "web-server goes offline\nweb-ip comes online on beta\nweb is online on beta; the service was away for 384 ms\n");
     Command const c = last_given(daemon);
     EXPECT_EQ(c, (Command{c.id, Verb::move, "web", "beta", false, false, "ann"}));
 }
@@ -231,7 +247,8 @@ TEST(Clusterctl, OutcomesHaveTheirExitCodes) {
     play(daemon, {{Outcome::failed, "web-ip didn't come online"}});
     r = run({"online", "web-ip", "--json", "--socket", daemon.socket()});
     EXPECT_EQ(r.code, 1);
-    EXPECT_EQ(r.out, "{\"id\":\"" + last_given(daemon).id + "\",\"outcome\":\"failed\",\"message\":\"web-ip didn't come online\"}\n");
+    EXPECT_EQ(r.out,
+              "{\"id\":\"" + last_given(daemon).id + "\",\"outcome\":\"failed\",\"message\":\"web-ip didn't come online\"}\n");
     play(daemon, {{Outcome::done, ""}});
     EXPECT_EQ(run({"reset", "web", "--socket", daemon.socket()}).out, "done\n");
 }
@@ -243,11 +260,12 @@ TEST(Clusterctl, EveryVerbIsGivenAsItWasTyped) {
         std::vector<std::string> arguments;
         Command command;
     };
-    for (auto const& c : std::vector<Case>{{{"online", "web"}, {"", Verb::online, "web", "", false, false, "u"}},
-                                           {{"offline", "web-ip"}, {"", Verb::offline, "web-ip", "", false, false, "u"}},
-                                           {{"fail", "web-ip"}, {"", Verb::fail, "web-ip", "", false, false, "u"}},
-                                           {{"pause", "alpha", "--drain"}, {"", Verb::pause, "alpha", "", true, false, "u"}},
-                                           {{"resume", "alpha", "--failback"}, {"", Verb::resume, "alpha", "", false, true, "u"}}}) {
+    for (auto const& c :
+         std::vector<Case>{{{"online", "web"}, {"", Verb::online, "web", "", false, false, "u"}},
+                           {{"offline", "web-ip"}, {"", Verb::offline, "web-ip", "", false, false, "u"}},
+                           {{"fail", "web-ip"}, {"", Verb::fail, "web-ip", "", false, false, "u"}},
+                           {{"pause", "alpha", "--drain"}, {"", Verb::pause, "alpha", "", true, false, "u"}},
+                           {{"resume", "alpha", "--failback"}, {"", Verb::resume, "alpha", "", false, true, "u"}}}) {
         auto arguments = c.arguments;
         arguments.insert(arguments.end(), {"--socket", daemon.socket()});
         ASSERT_EQ(run(arguments, "", {"SUDO_USER=u"}).code, 0);
@@ -303,10 +321,17 @@ TEST(Clusterctl, EventsFollow) {
 
 TEST(Clusterctl, FailoversAsListTimeLineAndJson) {
     FakeDaemon daemon;
-    FailoverRecord const f{"17", "web", "alpha", "beta", "alpha was lost", 1'764'000'000'000, {{"detect", 300}, {"permit wait", 600}, {"online web-ip", 100}}};
+    FailoverRecord const f{"17",
+                           "web",
+                           "alpha",
+                           "beta",
+                           "alpha was lost",
+                           1'764'000'000'000,
+                           {{"detect", 300}, {"permit wait", 600}, {"online web-ip", 100}}};
     EXPECT_THAT(run({"failovers", "--socket", daemon.socket()}).out, HasSubstr("No failovers"));
     daemon.on_loop([&] { daemon.backend.moves = {f}; });
-    EXPECT_THAT(run({"failovers", "--socket", daemon.socket()}).out, AllOf(HasSubstr("alpha -> beta"), HasSubstr("1.0 s"), HasSubstr("alpha was lost")));
+    EXPECT_THAT(run({"failovers", "--socket", daemon.socket()}).out,
+                AllOf(HasSubstr("alpha -> beta"), HasSubstr("1.0 s"), HasSubstr("alpha was lost")));
     EXPECT_EQ(run({"failovers", "--json", "--socket", daemon.socket()}).out, failover_json(f) + "\n");
     EXPECT_EQ(run({"failovers", "17", "--json", "--socket", daemon.socket()}).out, failover_json(f) + "\n");
     std::string const line = run({"failovers", "17", "--socket", daemon.socket()}).out;

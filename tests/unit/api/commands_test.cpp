@@ -11,7 +11,9 @@ namespace {
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 
-Instant at_seconds(int s) { return Instant{} + std::chrono::seconds(s); }
+Instant at_seconds(int s) {
+    return Instant{} + std::chrono::seconds(s);
+}
 
 TEST(CommandLog, FinishedCommandsAreKeptForTheirTime) {
     CommandLog log(10, 10, 5min);
@@ -67,8 +69,9 @@ TEST(Target, IsDecoded) {
 }
 
 TEST(Target, IsRefusedWhereItIsNotClean) {
-    for (std::string const& bad : {std::string(), std::string("v1"), std::string("*"), std::string("/%"), std::string("/%4"), std::string("/%00"), std::string("/\x01"),
-                                   "/" + std::string(5000, 'a'), std::string("/?limit="), std::string("/?limit=1001"), std::string("/?limit=-1"), std::string("/?x=1")}) {
+    for (std::string const& bad : {std::string(), std::string("v1"), std::string("*"), std::string("/%"), std::string("/%4"),
+                                   std::string("/%00"), std::string("/\x01"), "/" + std::string(5000, 'a'), std::string("/?limit="),
+                                   std::string("/?limit=1001"), std::string("/?limit=-1"), std::string("/?x=1")}) {
         EXPECT_FALSE(parse_target(Method::get, bad)) << bad.substr(0, 50);
     }
 }

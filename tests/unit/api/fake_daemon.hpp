@@ -121,7 +121,9 @@ public:
         on_loop([this] { server_.reset(); });
     }
     // From the loop: what the shell would do.
-    void update(std::string const& id, Outcome outcome, std::string message) { server_->command_update({id, outcome, std::move(message)}); }
+    void update(std::string const& id, Outcome outcome, std::string message) {
+        server_->command_update({id, outcome, std::move(message)});
+    }
     void record(EventRecord event) {
         backend.recorded.push_back(event);
         server_->event_recorded(event);

@@ -6,8 +6,8 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <thread>
 #include <unistd.h>
+#include <thread>
 
 namespace clusterd {
 namespace {
@@ -17,10 +17,11 @@ using ::testing::ElementsAre;
 
 // Ends a loop that waits for what doesn't come, as a failure.
 struct Limit {
-    explicit Limit(AsioLoop& loop) : handle(loop.at(loop.now().mono + 30s, [&loop, this] {
-        late = true;
-        loop.stop();
-    })) {}
+    explicit Limit(AsioLoop& loop)
+        : handle(loop.at(loop.now().mono + 30s, [&loop, this] {
+              late = true;
+              loop.stop();
+          })) {}
     ~Limit() { EXPECT_FALSE(late); }
     bool late = false;
     Loop::HandlePtr handle;

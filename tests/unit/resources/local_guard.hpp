@@ -98,8 +98,9 @@ public:
         return n;
     }
     pid_t main_pid(std::string const& resource) {
-        for (auto const& process : *processes(resource))
-            if (process.role == "main" && process.running) return process.pid;
+        std::lock_guard lock(mutex_);
+        for (auto const& [pid, process] : all_)
+            if (process.resource == resource && process.role == "main" && process.running) return pid;
         return 0;
     }
 

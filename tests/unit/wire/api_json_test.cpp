@@ -12,18 +12,21 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 TEST(ApiJson, CommandsBothWays) {
-    for (Command const& c : {Command{"", Verb::move, "web", "beta", false, false, "ann"}, Command{"", Verb::pause, "alpha", "", true, false, ""},
-                             Command{"", Verb::resume, "alpha", "", false, true, "bob"}, Command{"", Verb::reset, "web-ip", "", false, false, ""}}) {
+    for (Command const& c :
+         {Command{"", Verb::move, "web", "beta", false, false, "ann"}, Command{"", Verb::pause, "alpha", "", true, false, ""},
+          Command{"", Verb::resume, "alpha", "", false, true, "bob"}, Command{"", Verb::reset, "web-ip", "", false, false, ""}}) {
         auto const back = parse_command(command_json(c));
         ASSERT_TRUE(back) << back.error();
         EXPECT_EQ(*back, c);
     }
-    for (auto const v : {Verb::online, Verb::offline, Verb::move, Verb::fail, Verb::reset, Verb::pause, Verb::resume}) EXPECT_EQ(parse_verb(spell(v)), v);
+    for (auto const v : {Verb::online, Verb::offline, Verb::move, Verb::fail, Verb::reset, Verb::pause, Verb::resume})
+        EXPECT_EQ(parse_verb(spell(v)), v);
     EXPECT_FALSE(parse_verb("Online"));
 }
 
 TEST(ApiJson, ProgressBothWays) {
-    CommandProgress const p{"c1", Outcome::refused, {{1, Outcome::running, "asking beta"}, {2, Outcome::refused, "beta is paused"}}};
+    CommandProgress const p{
+        "c1", Outcome::refused, {{1, Outcome::running, "asking beta"}, {2, Outcome::refused, "beta is paused"}}};
     auto const back = parse_progress(progress_json(p));
     ASSERT_TRUE(back) << back.error();
     EXPECT_EQ(*back, p);
@@ -33,8 +36,9 @@ TEST(ApiJson, ProgressBothWays) {
 
 TEST(ApiJson, EventsAreTheContractsLines) {
     EventRecord const e{"e7", 1'764'000'000'000, "alpha", "warning", "web", "", "restarted"};
-    EXPECT_EQ(event_json(e),
-              R"({"id":"e7","time":"2025-11-24T16:00:00.000Z","node":"alpha","severity":"warning","group":"web","resource":null,"message":"restarted"})");
+    EXPECT_EQ(
+        event_json(e),
+        R"({"id":"e7","time":"2025-11-24T16:00:00.000Z","node":"alpha","severity":"warning","group":"web","resource":null,"message":"restarted"})");
     auto const back = parse_events(events_json({e, e}));
     ASSERT_TRUE(back) << back.error();
     EXPECT_THAT(*back, ElementsAre(e, e));
@@ -42,8 +46,9 @@ TEST(ApiJson, EventsAreTheContractsLines) {
 
 TEST(ApiJson, FailoversAreTheContractsLines) {
     FailoverRecord const f{"17", "web", "", "beta", "first start", 1'764'000'000'000, {{"commit", 12}}};
-    EXPECT_EQ(failover_json(f),
-              R"({"id":"17","group":"web","from":null,"to":"beta","cause":"first start","start":"2025-11-24T16:00:00.000Z","phases":[{"name":"commit","ms":12}]})");
+    EXPECT_EQ(
+        failover_json(f),
+        R"({"id":"17","group":"web","from":null,"to":"beta","cause":"first start","start":"2025-11-24T16:00:00.000Z","phases":[{"name":"commit","ms":12}]})");
     auto const back = parse_failovers(failovers_json({f}));
     ASSERT_TRUE(back) << back.error();
     EXPECT_THAT(*back, ElementsAre(f));
