@@ -11,12 +11,12 @@
 
 #include <fmt/format.h>
 
-#include <atomic>
-#include <csignal>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include <atomic>
+#include <csignal>
 
 namespace clusterd {
 namespace {
@@ -84,7 +84,8 @@ private:
             ssize_t const n = read(read_.fd, buffer, sizeof buffer);
             if (n < 0) return;
             total_ += static_cast<std::size_t>(n);
-            if (text_.size() < max_plugin_output) text_.append(buffer, std::min(static_cast<std::size_t>(n), max_plugin_output - text_.size()));
+            if (text_.size() < max_plugin_output)
+                text_.append(buffer, std::min(static_cast<std::size_t>(n), max_plugin_output - text_.size()));
             if (n == 0 || flooded()) read_.reset();
         }
     }
@@ -105,7 +106,13 @@ public:
 
     CheckOutcome check(Instant deadline) override {
         if (argv_.empty()) return {Health::unknown, "the check has no command"};
-        SpawnRequest request{.resource = resource_, .role = next_role(), .argv = argv_, .env = {}, .working_directory = {}, .user = {}, .output_fd = -1};
+        SpawnRequest request{.resource = resource_,
+                             .role = next_role(),
+                             .argv = argv_,
+                             .env = {},
+                             .working_directory = {},
+                             .user = {},
+                             .output_fd = -1};
         if (!environment_file_.empty()) {
             auto lines = read_secret_lines(environment_file_);
             if (!lines) return {Health::unknown, "the check can't be run: " + lines.error()};
@@ -117,7 +124,8 @@ public:
         auto const subscription = events_.subscribe(resource_, [&](GuardEvent const& e) {
             if (e.process.role == request.role) run.exited(e.process.wait_status);
         });
-        if (auto const pid = guard_.spawn(request); !pid) return {Health::unknown, fmt::format("{} can't be run: {}", argv_[0], pid.error())};
+        if (auto const pid = guard_.spawn(request); !pid)
+            return {Health::unknown, fmt::format("{} can't be run: {}", argv_[0], pid.error())};
         run.started();
         if (!run.wait(deadline)) {
             [[maybe_unused]] auto const killed = guard_.signal(resource_, request.role, SIGKILL);

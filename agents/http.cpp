@@ -10,10 +10,10 @@
 #include <curl/curl.h>
 #include <fmt/format.h>
 
+#include <unistd.h>
 #include <algorithm>
 #include <memory>
 #include <mutex>
-#include <unistd.h>
 
 namespace clusterd {
 namespace {
@@ -42,21 +42,23 @@ std::size_t on_body(char* data, std::size_t size, std::size_t n, void* answer) {
 // The check couldn't be run, as opposed to: the server isn't well.
 bool not_run(CURLcode code) {
     switch (code) {
-    case CURLE_FAILED_INIT:
-    case CURLE_URL_MALFORMAT:
-    case CURLE_NOT_BUILT_IN:
-    case CURLE_COULDNT_RESOLVE_PROXY:
-    case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_OUT_OF_MEMORY:
-    case CURLE_BAD_FUNCTION_ARGUMENT:
-    case CURLE_INTERFACE_FAILED:
-    case CURLE_UNKNOWN_OPTION:
-    case CURLE_SSL_ENGINE_NOTFOUND:
-    case CURLE_SSL_ENGINE_SETFAILED:
-    case CURLE_SSL_CERTPROBLEM:
-    case CURLE_SSL_CIPHER:
-    case CURLE_SSL_CACERT_BADFILE: return true;
-    default: return false;
+        case CURLE_FAILED_INIT:
+        case CURLE_URL_MALFORMAT:
+        case CURLE_NOT_BUILT_IN:
+        case CURLE_COULDNT_RESOLVE_PROXY:
+        case CURLE_COULDNT_RESOLVE_HOST:
+        case CURLE_OUT_OF_MEMORY:
+        case CURLE_BAD_FUNCTION_ARGUMENT:
+        case CURLE_INTERFACE_FAILED:
+        case CURLE_UNKNOWN_OPTION:
+        case CURLE_SSL_ENGINE_NOTFOUND:
+        case CURLE_SSL_ENGINE_SETFAILED:
+        case CURLE_SSL_CERTPROBLEM:
+        case CURLE_SSL_CIPHER:
+        case CURLE_SSL_CACERT_BADFILE:
+            return true;
+        default:
+            return false;
     }
 }
 
@@ -68,7 +70,8 @@ public:
         url_ = attributes_.text("url");
         if (auto range = parse_status_range(attributes_.text("status", "200-399"))) expected_.status = *range;
         expected_.body = attributes_.text("body");
-        if (auto header = parse_header(attributes_.text("header"))) std::tie(expected_.header_name, expected_.header_value) = *header;
+        if (auto header = parse_header(attributes_.text("header")))
+            std::tie(expected_.header_name, expected_.header_value) = *header;
     }
 
     CheckOutcome check(Instant deadline) override {
@@ -78,7 +81,8 @@ public:
         List headers, connect_to;
         char error[CURL_ERROR_SIZE] = {};
         curl_easy_setopt(easy.get(), CURLOPT_ERRORBUFFER, error);
-        if (auto problem = set_up(easy.get(), headers, connect_to); !problem.empty()) return {Health::unknown, url_ + ": " + problem};
+        if (auto problem = set_up(easy.get(), headers, connect_to); !problem.empty())
+            return {Health::unknown, url_ + ": " + problem};
         curl_easy_setopt(easy.get(), CURLOPT_HEADERFUNCTION, on_header);
         curl_easy_setopt(easy.get(), CURLOPT_HEADERDATA, &answer);
         curl_easy_setopt(easy.get(), CURLOPT_WRITEFUNCTION, on_body);
@@ -92,7 +96,8 @@ public:
             outcome.message = url_ + ": " + outcome.message;
             return outcome;
         }
-        return {could_not_ask(easy.get(), code) ? Health::unknown : Health::failed, fmt::format("{}: {}", url_, one_line(*error ? error : curl_easy_strerror(code)))};
+        return {could_not_ask(easy.get(), code) ? Health::unknown : Health::failed,
+                fmt::format("{}: {}", url_, one_line(*error ? error : curl_easy_strerror(code)))};
     }
 
 private:
@@ -107,9 +112,12 @@ private:
         curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
         curl_easy_setopt(easy, CURLOPT_USERAGENT, "clusterd");
         std::string const method = attributes_.text("method", "GET");
-        if (method == "HEAD") curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-        else if (method == "POST") curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, "");
-        else if (method != "GET") curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method.c_str());
+        if (method == "HEAD")
+            curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+        else if (method == "POST")
+            curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, "");
+        else if (method != "GET")
+            curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method.c_str());
         if (std::string const address = attributes_.text("connect"); !address.empty()) {
             append(connect_to, address.find(':') == std::string::npos ? "::" + address + ":" : "::[" + address + "]:");
             curl_easy_setopt(easy, CURLOPT_CONNECT_TO, connect_to.get());
@@ -165,6 +173,8 @@ private:
 
 }  // namespace
 
-AgentPtr make_http_agent(HealthSpec const& health, ResourceSpec const&, GuardClient&, GuardEvents&) { return std::make_unique<Http>(health); }
+AgentPtr make_http_agent(HealthSpec const& health, ResourceSpec const&, GuardClient&, GuardEvents&) {
+    return std::make_unique<Http>(health);
+}
 
 }  // namespace clusterd

@@ -12,7 +12,8 @@ namespace clusterd {
 namespace {
 
 bool same_ignoring_case(std::string_view a, std::string_view b) {
-    return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+    return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
+                                              [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
 }
 
 std::string_view trimmed(std::string_view s) {
@@ -43,7 +44,9 @@ bool HttpAnswer::body_part(std::string_view part) {
 
 CheckOutcome HttpAnswer::judge(HttpExpectation const& expected, long status) const {
     if (status < expected.status.from || status > expected.status.to) {
-        std::string const wanted = expected.status.from == expected.status.to ? std::to_string(expected.status.from) : fmt::format("{}-{}", expected.status.from, expected.status.to);
+        std::string const wanted = expected.status.from == expected.status.to
+                                       ? std::to_string(expected.status.from)
+                                       : fmt::format("{}-{}", expected.status.from, expected.status.to);
         return {Health::failed, fmt::format("status {}, {} expected", status, wanted)};
     }
     if (!expected.header_name.empty()) {
@@ -51,17 +54,20 @@ CheckOutcome HttpAnswer::judge(HttpExpectation const& expected, long status) con
         std::string seen;
         for (std::string_view line : headers_) {
             std::size_t const colon = line.find(':');
-            if (colon == std::string_view::npos || !same_ignoring_case(trimmed(line.substr(0, colon)), expected.header_name)) continue;
+            if (colon == std::string_view::npos || !same_ignoring_case(trimmed(line.substr(0, colon)), expected.header_name))
+                continue;
             seen = one_line(trimmed(line.substr(colon + 1)), 100);
             found = found || trimmed(line.substr(colon + 1)).find(expected.header_value) != std::string_view::npos;
         }
         if (!found) {
-            return {Health::failed, fmt::format("status {}, but header {} is {}, \"{}\" expected", status, expected.header_name,
-                                                seen.empty() ? "missing" : "\"" + seen + "\"", one_line(expected.header_value, 100))};
+            return {Health::failed,
+                    fmt::format("status {}, but header {} is {}, \"{}\" expected", status, expected.header_name,
+                                seen.empty() ? "missing" : "\"" + seen + "\"", one_line(expected.header_value, 100))};
         }
     }
     if (body_.find(expected.body) == std::string::npos) {
-        return {Health::failed, fmt::format("status {}, but its {} doesn't contain \"{}\"", status, cut_ ? "body's first 256 KiB" : "body", one_line(expected.body, 100))};
+        return {Health::failed, fmt::format("status {}, but its {} doesn't contain \"{}\"", status,
+                                            cut_ ? "body's first 256 KiB" : "body", one_line(expected.body, 100))};
     }
     return {Health::ok, fmt::format("status {}", status)};
 }

@@ -12,8 +12,8 @@ namespace clusterd {
 
 struct HttpExpectation {
     StatusRange status;
-    std::string body;                             // must be in it; empty = anything
-    std::string header_name, header_value;        // must be there, its value containing this; empty name = none asked for
+    std::string body;                       // must be in it; empty = anything
+    std::string header_name, header_value;  // must be there, its value containing this; empty name = none asked for
 };
 
 class HttpAnswer {

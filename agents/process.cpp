@@ -22,7 +22,9 @@ public:
     CheckOutcome check(Instant) override {
         auto const known = guard_.processes(resource_);
         auto const all = guard_.count(resource_);
-        if (!known || !all) return {Health::unknown, fmt::format("processes of {} can't be counted: {}", resource_, known ? all.error() : known.error())};
+        if (!known || !all)
+            return {Health::unknown,
+                    fmt::format("processes of {} can't be counted: {}", resource_, known ? all.error() : known.error())};
         int alive = *all;
         for (ProcessInfo const& p : *known)
             if (p.running && p.role.starts_with("check") && alive > 0) --alive;

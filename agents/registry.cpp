@@ -11,7 +11,10 @@ namespace {
 class Unknown final : public Agent {
 public:
     explicit Unknown(std::string type) : type_(std::move(type)) {}
-    CheckOutcome check(Instant) override { return {Health::unknown, "this cluster-agent doesn't know health type " + type_ + "; install the same version as clusterd's"}; }
+    CheckOutcome check(Instant) override {
+        return {Health::unknown,
+                "this cluster-agent doesn't know health type " + type_ + "; install the same version as clusterd's"};
+    }
 
 private:
     std::string const type_;

@@ -9,12 +9,12 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
-#include <cstring>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <cerrno>
+#include <cstring>
 
 namespace clusterd {
 namespace {
@@ -39,7 +39,10 @@ bool wait_for(int fd, short what, Instant deadline) {
 }
 
 // It is this node that couldn't ask: out of files, memory or ports.
-bool own_fault(int error) { return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS || error == EADDRNOTAVAIL || error == EPERM || error == EACCES; }
+bool own_fault(int error) {
+    return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS || error == EADDRNOTAVAIL || error == EPERM ||
+           error == EACCES;
+}
 
 class Tcp final : public Agent {
 public:
@@ -47,7 +50,8 @@ public:
         Attributes const attributes(health.attributes);
         std::string const address = attributes.text("address");
         int const port = attributes.number("port", 0);
-        where_ = address.find(':') == std::string::npos ? fmt::format("{}:{}", address, port) : fmt::format("[{}]:{}", address, port);
+        where_ =
+            address.find(':') == std::string::npos ? fmt::format("{}:{}", address, port) : fmt::format("[{}]:{}", address, port);
         auto const parsed = parse_address(address);
         if (!parsed || port < 1 || port > 65535) {
             broken_ = fmt::format("{}: not an address and port to connect to", where_);
@@ -87,14 +91,19 @@ public:
     }
 
 private:
-    CheckOutcome refused(int error) const { return {own_fault(error) ? Health::unknown : Health::failed, fmt::format("{}: {}", where_, std::strerror(error))}; }
+    CheckOutcome refused(int error) const {
+        return {own_fault(error) ? Health::unknown : Health::failed, fmt::format("{}: {}", where_, std::strerror(error))};
+    }
 
     CheckOutcome say(int fd, Instant deadline) const {
         for (std::size_t at = 0; at < send_.size();) {
             ssize_t const n = ::send(fd, send_.data() + at, send_.size() - at, MSG_NOSIGNAL);
-            if (n >= 0) at += static_cast<std::size_t>(n);
-            else if (errno != EAGAIN && errno != EINTR) return {Health::failed, fmt::format("{}: can't send: {}", where_, std::strerror(errno))};
-            else if (!wait_for(fd, POLLOUT, deadline)) return {Health::failed, where_ + ": it takes nothing in time"};
+            if (n >= 0)
+                at += static_cast<std::size_t>(n);
+            else if (errno != EAGAIN && errno != EINTR)
+                return {Health::failed, fmt::format("{}: can't send: {}", where_, std::strerror(errno))};
+            else if (!wait_for(fd, POLLOUT, deadline))
+                return {Health::failed, where_ + ": it takes nothing in time"};
         }
         return {Health::ok, {}};
     }
@@ -103,7 +112,8 @@ private:
         std::string answer;
         std::string const wanted = fmt::format("\"{}\" expected", one_line(expect_, 100));
         while (answer.size() < max_answer) {
-            if (!wait_for(fd, POLLIN, deadline)) return {Health::failed, fmt::format("{}: no such answer in time, {}{}", where_, wanted, heard(answer))};
+            if (!wait_for(fd, POLLIN, deadline))
+                return {Health::failed, fmt::format("{}: no such answer in time, {}{}", where_, wanted, heard(answer))};
             char buffer[4096];
             ssize_t const n = recv(fd, buffer, sizeof buffer, 0);
             if (n < 0 && (errno == EAGAIN || errno == EINTR)) continue;
@@ -114,7 +124,9 @@ private:
         }
         return {Health::failed, fmt::format("{}: not in the first 64 KiB of its answer, {}", where_, wanted)};
     }
-    static std::string heard(std::string const& answer) { return answer.empty() ? std::string() : fmt::format(", \"{}\" came", one_line(answer, 100)); }
+    static std::string heard(std::string const& answer) {
+        return answer.empty() ? std::string() : fmt::format(", \"{}\" came", one_line(answer, 100));
+    }
 
     std::string where_, broken_, send_, expect_;
     sockaddr_storage to_{};
@@ -123,6 +135,8 @@ private:
 
 }  // namespace
 
-AgentPtr make_tcp_agent(HealthSpec const& health, ResourceSpec const&, GuardClient&, GuardEvents&) { return std::make_unique<Tcp>(health); }
+AgentPtr make_tcp_agent(HealthSpec const& health, ResourceSpec const&, GuardClient&, GuardEvents&) {
+    return std::make_unique<Tcp>(health);
+}
 
 }  // namespace clusterd

@@ -29,9 +29,12 @@ std::string one_line(std::string_view text, std::size_t max) {
     while (!text.empty()) {
         std::size_t const n = utf8_length(text);
         if (out.size() + (n ? n : 1) > max) break;
-        if (n == 0) out += '?';
-        else if (n == 1 && (static_cast<unsigned char>(text[0]) < 0x20 || text[0] == 0x7f)) out += ' ';
-        else out += text.substr(0, n);
+        if (n == 0)
+            out += '?';
+        else if (n == 1 && (static_cast<unsigned char>(text[0]) < 0x20 || text[0] == 0x7f))
+            out += ' ';
+        else
+            out += text.substr(0, n);
         text.remove_prefix(n ? n : 1);
     }
     while (!out.empty() && out.back() == ' ') out.pop_back();

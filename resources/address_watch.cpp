@@ -6,10 +6,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
-#include <cerrno>
-#include <cstring>
 #include <linux/if_addr.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -19,18 +15,23 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
 
 namespace clusterd::net {
 namespace {
 
 using std::chrono::milliseconds;
 
-constexpr unsigned lower_up = 0x10000;  // IFF_LOWER_UP
-constexpr Duration retry_pace = milliseconds(20);        // of an announcement that may not leave yet
+constexpr unsigned lower_up = 0x10000;             // IFF_LOWER_UP
+constexpr Duration retry_pace = milliseconds(20);  // of an announcement that may not leave yet
 constexpr Duration retry_for = std::chrono::seconds(30);
 
 Duration since_begin(int announcement) {
-    static constexpr std::array<milliseconds, 5> first{milliseconds(0), milliseconds(50), milliseconds(250), milliseconds(1000), milliseconds(2000)};
+    static constexpr std::array<milliseconds, 5> first{milliseconds(0), milliseconds(50), milliseconds(250), milliseconds(1000),
+                                                       milliseconds(2000)};
     auto const i = static_cast<std::size_t>(announcement);
     return i < first.size() ? first[i] : first.back() + milliseconds(200) * (announcement - static_cast<int>(first.size()) + 1);
 }
@@ -164,9 +165,12 @@ void AddressWatch::on_message(int type, void const* body, std::size_t size) {
         for (auto& [id, e] : entries_) {
             Link const& link = e.watched.link;
             if (l->ifi_index != link.index) continue;
-            if (type == RTM_DELLINK) lose(e, fmt::format("interface {} is gone", link.name), false);
-            else if (!(l->ifi_flags & IFF_UP)) lose(e, fmt::format("interface {} was set down; set it up again", link.name), false);
-            else if (!(l->ifi_flags & lower_up)) lose(e, fmt::format("interface {} has lost its carrier; look at cable and switch", link.name), false);
+            if (type == RTM_DELLINK)
+                lose(e, fmt::format("interface {} is gone", link.name), false);
+            else if (!(l->ifi_flags & IFF_UP))
+                lose(e, fmt::format("interface {} was set down; set it up again", link.name), false);
+            else if (!(l->ifi_flags & lower_up))
+                lose(e, fmt::format("interface {} has lost its carrier; look at cable and switch", link.name), false);
         }
     }
 }
@@ -178,9 +182,12 @@ void AddressWatch::verify(Entry& entry) {
     bool const there = std::any_of(stands->begin(), stands->end(), [&](AddressOnLink const& a) { return a.link == link.index; });
     if (there) return;
     auto const now = find_link(link.name);
-    if (now && !*now) lose(entry, fmt::format("interface {} is gone", link.name), false);
-    else if (now && !(*now)->up) lose(entry, fmt::format("interface {} was set down; set it up again", link.name), false);
-    else lose(entry, fmt::format("{} was removed from {} by someone else", format_address(entry.watched.address), link.name), true);
+    if (now && !*now)
+        lose(entry, fmt::format("interface {} is gone", link.name), false);
+    else if (now && !(*now)->up)
+        lose(entry, fmt::format("interface {} was set down; set it up again", link.name), false);
+    else
+        lose(entry, fmt::format("{} was removed from {} by someone else", format_address(entry.watched.address), link.name), true);
 }
 
 void AddressWatch::lose(Entry& entry, std::string message, bool restart_here) {

@@ -24,7 +24,8 @@ public:
         IpAddress address;
         int prefix = 0;
         Link link;
-        // Called once, on the watch's thread: what happened, and whether starting it here again can help. It must not call the watch.
+        // Called once, on the watch's thread: what happened, and whether starting it here again can help. It must not call the
+        // watch.
         std::function<void(std::string message, bool restart_here)> lost;
         // Announcements: how many (at 0, 50, 250 ms, 1 s, 2 s, then every 200 ms), and whether one may leave at this moment.
         int announcements = 0;
@@ -40,7 +41,7 @@ private:
     struct Entry {
         Watched watched;
         Instant begun;
-        Instant next;      // announcement; `forever` when none is left
+        Instant next;  // announcement; `forever` when none is left
         int announced = 0;
         bool lost = false;
     };

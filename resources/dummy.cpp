@@ -6,17 +6,17 @@
 
 #include <fmt/format.h>
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <cerrno>
 #include <condition_variable>
 #include <cstring>
-#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <mutex>
 #include <sstream>
-#include <sys/stat.h>
 #include <thread>
-#include <unistd.h>
 
 namespace clusterd {
 namespace {
@@ -31,7 +31,8 @@ std::string guard_identity() {
     if (name_end == std::string::npos) return std::to_string(getppid());
     std::istringstream fields(stat.substr(name_end + 1));
     std::string field;
-    for (int i = 3; i <= 22 && fields >> field; ++i) {}  // field 22: start time in ticks since boot
+    for (int i = 3; i <= 22 && fields >> field; ++i) {
+    }  // field 22: start time in ticks since boot
     return std::to_string(getppid()) + " " + field;
 }
 
@@ -45,7 +46,10 @@ std::string state_path(ResourceSpec const& resource, Attributes const& attribute
 class Dummy final : public Driver {
 public:
     Dummy(ResourceSpec resource, DriverContext context)
-        : resource_(std::move(resource)), context_(std::move(context)), attributes_(resource_.attributes), path_(state_path(resource_, attributes_)) {}
+        : resource_(std::move(resource)),
+          context_(std::move(context)),
+          attributes_(resource_.attributes),
+          path_(state_path(resource_, attributes_)) {}
 
     ~Dummy() override { end_watch(); }
 
@@ -91,7 +95,8 @@ private:
     std::string say(std::string const& what) const { return fmt::format("dummy {} {}", resource_.name, what); }
     std::string crash_message() const { return say("crashed, as crash-after asks for"); }
     DriverOutcome too_slow(char const* attribute) const {
-        return {ResourceState::unknown, say(fmt::format("ran out of time in its {}; allow it more, or make it shorter", attribute)), true};
+        return {ResourceState::unknown, say(fmt::format("ran out of time in its {}; allow it more, or make it shorter", attribute)),
+                true};
     }
 
     // Counted in this host only: another one begins anew.
@@ -147,7 +152,8 @@ private:
             out << state << ' ' << guard_identity() << '\n';
             if (!out.flush()) return say(fmt::format("can't write its state file {}: {}", fresh, std::strerror(errno)));
         }
-        if (rename(fresh.c_str(), path_.c_str()) != 0) return say(fmt::format("can't write its state file {}: {}", path_, std::strerror(errno)));
+        if (rename(fresh.c_str(), path_.c_str()) != 0)
+            return say(fmt::format("can't write its state file {}: {}", path_, std::strerror(errno)));
         return {};
     }
 
@@ -187,6 +193,8 @@ private:
 
 }  // namespace
 
-DriverPtr make_dummy_driver(ResourceSpec const& resource, DriverContext context) { return std::make_unique<Dummy>(resource, std::move(context)); }
+DriverPtr make_dummy_driver(ResourceSpec const& resource, DriverContext context) {
+    return std::make_unique<Dummy>(resource, std::move(context));
+}
 
 }  // namespace clusterd

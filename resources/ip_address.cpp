@@ -9,9 +9,9 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <fcntl.h>
 #include <unistd.h>
+#include <algorithm>
 
 namespace clusterd {
 namespace {
@@ -31,15 +31,16 @@ void keep_secondaries(std::string const& interface) {
 
 class IpAddressDriver final : public Driver {
 public:
-    IpAddressDriver(ResourceSpec const& resource, DriverContext context)
-        : name_(resource.name), context_(std::move(context)) {
+    IpAddressDriver(ResourceSpec const& resource, DriverContext context) : name_(resource.name), context_(std::move(context)) {
         Attributes const attributes(resource.attributes);
         text_ = attributes.text("address");
         interface_ = attributes.text("interface");
         announcements_ = std::clamp(attributes.number("announce", 5), 0, 100);
         ask_neighbours_ = attributes.yes("probe-conflict", true);
-        if (auto prefix = parse_address_prefix(text_)) wanted_ = *prefix;
-        else broken_ = prefix.error();
+        if (auto prefix = parse_address_prefix(text_))
+            wanted_ = *prefix;
+        else
+            broken_ = prefix.error();
     }
 
     ~IpAddressDriver() override { end_watch(); }
@@ -81,15 +82,19 @@ public:
             if (ask_neighbours_ && boot_now() - free_at_ > probe_keeps) {
                 auto const other = net::who_else_has(wanted_.address, **link, patience(deadline));
                 if (!other) return failed(other.error());
-                if (*other) return failed(fmt::format("another machine, {}, answers for it on {}; take it off there", net::format_mac(**other), interface_));
+                if (*other)
+                    return failed(fmt::format("another machine, {}, answers for it on {}; take it off there",
+                                              net::format_mac(**other), interface_));
             }
         }
         free_at_ = long_ago;
         // Named to the guard also where it stands already: an earlier host may have died in between.
-        if (auto const owned = context_.guard.own_address(name_, text_, interface_); !owned) return failed("the guard can't remember it: " + owned.error());
+        if (auto const owned = context_.guard.own_address(name_, text_, interface_); !owned)
+            return failed("the guard can't remember it: " + owned.error());
         if (stands->empty()) {
             keep_secondaries(interface_);
-            if (auto const added = net::add_address(wanted_.address, wanted_.length, (*link)->index); !added) return failed(added.error());
+            if (auto const added = net::add_address(wanted_.address, wanted_.length, (*link)->index); !added)
+                return failed(added.error());
         }
         return watch(**link, announcements_);
     }
@@ -109,7 +114,9 @@ public:
         }
         auto const left = net::find_address(wanted_.address);
         if (!left) return unknown(left.error());
-        if (!left->empty()) return failed(fmt::format("still stands on {} ({})", net::link_name(left->front().link), errors.empty() ? "someone adds it again" : errors));
+        if (!left->empty())
+            return failed(fmt::format("still stands on {} ({})", net::link_name(left->front().link),
+                                      errors.empty() ? "someone adds it again" : errors));
         // A record too many costs nothing: the sweep finds nothing to remove.
         [[maybe_unused]] auto const disowned = context_.guard.disown_address(name_, text_, interface_);
         return {ResourceState::offline, {}, true};
@@ -117,9 +124,13 @@ public:
 
 private:
     DriverOutcome failed(std::string const& why) const { return {ResourceState::failed, fmt::format("{}: {}", text_, why), true}; }
-    DriverOutcome unknown(std::string const& why) const { return {ResourceState::unknown, fmt::format("{}: {}", text_, why), true}; }
+    DriverOutcome unknown(std::string const& why) const {
+        return {ResourceState::unknown, fmt::format("{}: {}", text_, why), true};
+    }
 
-    static milliseconds patience(Instant deadline) { return deadline == forever ? probe_patience : std::min(probe_patience, milliseconds(ms_left(deadline))); }
+    static milliseconds patience(Instant deadline) {
+        return deadline == forever ? probe_patience : std::min(probe_patience, milliseconds(ms_left(deadline)));
+    }
 
     // Why the interface can't carry it; empty: it can.
     std::string unfit(std::optional<net::Link> const& link) const {
@@ -133,8 +144,9 @@ private:
     std::string misplaced(std::vector<net::AddressOnLink> const& stands, std::optional<net::Link> const& link) const {
         for (net::AddressOnLink const& a : stands) {
             if (link && a.link == link->index && a.prefix == wanted_.length) continue;
-            return fmt::format("{}: stands on {} as /{}, not on {} as /{}; take it off there, or take this resource offline, which does so", text_,
-                               net::link_name(a.link), a.prefix, interface_, wanted_.length);
+            return fmt::format(
+                "{}: stands on {} as /{}, not on {} as /{}; take it off there, or take this resource offline, which does so", text_,
+                net::link_name(a.link), a.prefix, interface_, wanted_.length);
         }
         return {};
     }

@@ -5,11 +5,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <arpa/inet.h>
-#include <cerrno>
-#include <cstddef>
-#include <cstring>
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -19,6 +15,10 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
 
 namespace clusterd::net {
 namespace {
@@ -60,9 +60,13 @@ struct [[gnu::packed]] Advertisement {
     Mac mac{};
 };
 
-Error failed(std::string const& doing) { return Error{fmt::format("{}: {}", doing, std::strerror(errno))}; }
+Error failed(std::string const& doing) {
+    return Error{fmt::format("{}: {}", doing, std::strerror(errno))};
+}
 
-std::array<std::uint8_t, 4> v4(IpAddress const& a) { return {a.bytes[0], a.bytes[1], a.bytes[2], a.bytes[3]}; }
+std::array<std::uint8_t, 4> v4(IpAddress const& a) {
+    return {a.bytes[0], a.bytes[1], a.bytes[2], a.bytes[3]};
+}
 
 sockaddr_ll on_link(Link const& link, int protocol, Mac const& to) {
     sockaddr_ll ll{};
@@ -79,9 +83,9 @@ Result<int> packet_socket(Link const& link, int protocol) {
     if (fd < 0) return failed("can't open a packet socket (CAP_NET_RAW is needed)");
     if (protocol == ETH_P_IPV6) {  // only neighbour advertisements: a busy link's traffic stays in the kernel
         sock_filter code[] = {
-            {BPF_LD | BPF_B | BPF_ABS, 0, 0, 6},                    // next header
+            {BPF_LD | BPF_B | BPF_ABS, 0, 0, 6},  // next header
             {BPF_JMP | BPF_JEQ | BPF_K, 0, 3, IPPROTO_ICMPV6},
-            {BPF_LD | BPF_B | BPF_ABS, 0, 0, 40},                   // ICMPv6 type
+            {BPF_LD | BPF_B | BPF_ABS, 0, 0, 40},  // ICMPv6 type
             {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, ND_NEIGHBOR_ADVERT},
             {BPF_RET | BPF_K, 0, 0, 0xffff},
             {BPF_RET | BPF_K, 0, 0, 0},
@@ -119,7 +123,8 @@ Solicitation solicitation(IpAddress const& address, Mac& to) {
     p.ip.ip6_plen = htons(sizeof p.ns);
     p.ip.ip6_nxt = IPPROTO_ICMPV6;
     p.ip.ip6_hlim = 255;
-    std::uint8_t const group[16] = {0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, address.bytes[13], address.bytes[14], address.bytes[15]};
+    std::uint8_t const group[16] = {
+        0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, address.bytes[13], address.bytes[14], address.bytes[15]};
     std::memcpy(&p.ip.ip6_dst, group, 16);
     to = {0x33, 0x33, 0xff, address.bytes[13], address.bytes[14], address.bytes[15]};
     p.ns.nd_ns_type = ND_NEIGHBOR_SOLICIT;
@@ -148,7 +153,8 @@ std::optional<Mac> holder_in(char const* packet, std::size_t size, IpAddress con
     Mac mac{};
     if (address.v6) {
         if (size < sizeof(ip6_hdr) + sizeof(nd_neighbor_advert)) return {};
-        if (std::memcmp(packet + sizeof(ip6_hdr) + offsetof(nd_neighbor_advert, nd_na_target), address.bytes.data(), 16) != 0) return {};
+        if (std::memcmp(packet + sizeof(ip6_hdr) + offsetof(nd_neighbor_advert, nd_na_target), address.bytes.data(), 16) != 0)
+            return {};
         std::memcpy(mac.data(), from.sll_addr, mac.size());
         return mac;
     }
@@ -193,7 +199,8 @@ Result<Done> announce_v6(IpAddress const& address, Link const& link) {
     sockaddr_in6 at{};
     at.sin6_family = AF_INET6;
     std::memcpy(&at.sin6_addr, address.bytes.data(), 16);
-    if (bind(s.fd, reinterpret_cast<sockaddr const*>(&at), sizeof at) != 0) return failed("can't announce from " + format_address(address));
+    if (bind(s.fd, reinterpret_cast<sockaddr const*>(&at), sizeof at) != 0)
+        return failed("can't announce from " + format_address(address));
     Advertisement p;  // the kernel fills in the checksum
     p.na.nd_na_type = ND_NEIGHBOR_ADVERT;
     p.na.nd_na_flags_reserved = ND_NA_FLAG_OVERRIDE;
@@ -205,7 +212,8 @@ Result<Done> announce_v6(IpAddress const& address, Link const& link) {
     to.sin6_family = AF_INET6;
     to.sin6_scope_id = static_cast<std::uint32_t>(link.index);
     inet_pton(AF_INET6, "ff02::1", &to.sin6_addr);
-    if (sendto(s.fd, &p, sizeof p, 0, reinterpret_cast<sockaddr const*>(&to), sizeof to) != sizeof p) return failed("can't send a neighbour advertisement");
+    if (sendto(s.fd, &p, sizeof p, 0, reinterpret_cast<sockaddr const*>(&to), sizeof to) != sizeof p)
+        return failed("can't send a neighbour advertisement");
     return Done{};
 }
 
@@ -235,13 +243,15 @@ Result<Done> announce(IpAddress const& address, Link const& link) {
     if (!opened) return Error{opened.error()};
     Fd const s(*opened);
     sockaddr_ll const ll = on_link(link, ETH_P_ARP, broadcast);
-    for (int const operation : {ARPOP_REQUEST, ARPOP_REPLY}) {  // some switches and machines learn from the one, some from the other
+    for (int const operation :
+         {ARPOP_REQUEST, ARPOP_REPLY}) {  // some switches and machines learn from the one, some from the other
         Arp p;
         p.operation = htons(static_cast<std::uint16_t>(operation));
         p.sender_mac = link.mac;
         p.sender = p.target = v4(address);
         p.target_mac = operation == ARPOP_REPLY ? broadcast : Mac{};
-        if (sendto(s.fd, &p, sizeof p, 0, reinterpret_cast<sockaddr const*>(&ll), sizeof ll) != sizeof p) return failed("can't send a gratuitous ARP on " + link.name);
+        if (sendto(s.fd, &p, sizeof p, 0, reinterpret_cast<sockaddr const*>(&ll), sizeof ll) != sizeof p)
+            return failed("can't send a gratuitous ARP on " + link.name);
     }
     return Done{};
 }

@@ -3,14 +3,14 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
 #include <linux/if_addr.h>
-#include <memory>
 #include <net/if.h>
 #include <netlink/errno.h>
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
 #include <netlink/route/link.h>
+#include <cstring>
+#include <memory>
 
 namespace clusterd::net {
 namespace {
@@ -27,7 +27,9 @@ struct Deleter {
 template <class T>
 using Owned = std::unique_ptr<T, Deleter>;
 
-Error failed(char const* doing, int error) { return Error{fmt::format("{}: {}", doing, nl_geterror(error))}; }
+Error failed(char const* doing, int error) {
+    return Error{fmt::format("{}: {}", doing, nl_geterror(error))};
+}
 
 Result<Owned<nl_sock>> connect() {
     Owned<nl_sock> socket(nl_socket_alloc());
@@ -84,7 +86,9 @@ Result<Owned<rtnl_addr>> object(IpAddress const& address, int prefix, int link) 
 
 }  // namespace
 
-std::string format_mac(Mac const& m) { return fmt::format("{:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", m[0], m[1], m[2], m[3], m[4], m[5]); }
+std::string format_mac(Mac const& m) {
+    return fmt::format("{:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", m[0], m[1], m[2], m[3], m[4], m[5]);
+}
 
 Result<std::optional<Link>> find_link(std::string const& name) {
     auto socket = connect();

@@ -11,7 +11,11 @@ namespace {
 // Where worker and host are of different versions: nothing of the type can be found out or done here.
 class Unknown final : public Driver {
 public:
-    explicit Unknown(ResourceSpec const& r) : outcome_{ResourceState::unknown, "resource " + r.name + ": this cluster-agent doesn't know type " + r.type + "; install the same version as clusterd's", false} {}
+    explicit Unknown(ResourceSpec const& r)
+        : outcome_{ResourceState::unknown,
+                   "resource " + r.name + ": this cluster-agent doesn't know type " + r.type +
+                       "; install the same version as clusterd's",
+                   false} {}
     DriverOutcome probe(Instant) override { return outcome_; }
     DriverOutcome start(Instant) override { return {ResourceState::failed, outcome_.message, false}; }
     DriverOutcome stop(Instant) override { return outcome_; }

@@ -27,8 +27,10 @@ void AgentHost::on(host::Checks const& m) {
     if (it == resources_.end()) return;
     if (m.run == it->second.checked) return;
     it->second.checked = m.run;
-    if (m.run) start_checks(it->second);
-    else stop_checks(m.resource);
+    if (m.run)
+        start_checks(it->second);
+    else
+        stop_checks(m.resource);
 }
 
 void AgentHost::start_checks(Resource const& r) {
@@ -57,10 +59,14 @@ Instant AgentHost::run_due_checks() {
         if (!c.running && c.due <= now) begin_check(id, c, now);
         if (c.running && !c.told && c.overdue <= now) {
             c.told = true;
-            tell(c, Health::unknown, c.spec.timeout, fmt::format("the {} check didn't come back within its timeout of {}", c.spec.type, format_duration(c.spec.timeout)));
+            tell(c, Health::unknown, c.spec.timeout,
+                 fmt::format("the {} check didn't come back within its timeout of {}", c.spec.type,
+                             format_duration(c.spec.timeout)));
         }
-        if (!c.running) next = std::min(next, c.due);
-        else if (!c.told) next = std::min(next, c.overdue);
+        if (!c.running)
+            next = std::min(next, c.due);
+        else if (!c.told)
+            next = std::min(next, c.overdue);
     }
     return next;
 }

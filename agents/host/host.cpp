@@ -5,31 +5,40 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cerrno>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include <algorithm>
+#include <cerrno>
 
 namespace clusterd {
 namespace {
 
 constexpr std::size_t max_threads = 32;
 
-host::State state_of(DriverOutcome const& o) { return {o.state, o.message, o.restart_here}; }
+host::State state_of(DriverOutcome const& o) {
+    return {o.state, o.message, o.restart_here};
+}
 
 }  // namespace
 
-AgentHost::AgentHost(std::string name, int worker_fd, GuardClient& guard, GuardEvents& events) : AgentHost(std::move(name), worker_fd, guard, events, Makers()) {}
+AgentHost::AgentHost(std::string name, int worker_fd, GuardClient& guard, GuardEvents& events)
+    : AgentHost(std::move(name), worker_fd, guard, events, Makers()) {}
 
 AgentHost::AgentHost(std::string name, int worker_fd, GuardClient& guard, GuardEvents& events, Makers makers)
-    : name_(std::move(name)), worker_fd_(worker_fd), guard_(guard), events_(events), makers_(std::move(makers)),
-      permit_end_(std::make_shared<std::atomic<std::int64_t>>(long_ago.ns)), pool_(std::make_unique<Pool>(name_, max_threads)) {
+    : name_(std::move(name)),
+      worker_fd_(worker_fd),
+      guard_(guard),
+      events_(events),
+      makers_(std::move(makers)),
+      permit_end_(std::make_shared<std::atomic<std::int64_t>>(long_ago.ns)),
+      pool_(std::make_unique<Pool>(name_, max_threads)) {
     wake_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int const size = static_cast<int>(host::max_frame) * 2;
-    if (setsockopt(worker_fd_, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) != 0) setsockopt(worker_fd_, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    if (setsockopt(worker_fd_, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) != 0)
+        setsockopt(worker_fd_, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 }
 
 AgentHost::~AgentHost() {
@@ -90,8 +99,10 @@ void AgentHost::read_frames() {
         }
         auto decoded = message.msg_flags & MSG_TRUNC ? Result<host::Message>(Error{"a host frame can't be read: it is too long"})
                                                      : host::decode({buffer.data(), static_cast<std::size_t>(n)});
-        if (decoded) std::visit([this](auto& m) { on(m); }, *decoded);
-        else fmt::print(stderr, "cluster-agent {}: {}\n", name_, decoded.error());
+        if (decoded)
+            std::visit([this](auto& m) { on(m); }, *decoded);
+        else
+            fmt::print(stderr, "cluster-agent {}: {}\n", name_, decoded.error());
         if (ended_) return;
     }
 }
@@ -143,16 +154,23 @@ void AgentHost::on(host::Forget const& m) {
 void AgentHost::on(host::Action const& m) {
     auto const it = resources_.find(m.resource);
     if (it == resources_.end()) {
-        outbox_.send(worker_fd_, host::ActionDone{m.ticket, m.resource, {ResourceState::unknown, "resource " + m.resource + " isn't known to this agent host", true}});
+        outbox_.send(worker_fd_, host::ActionDone{
+                                     m.ticket,
+                                     m.resource,
+                                     {ResourceState::unknown, "resource " + m.resource + " isn't known to this agent host", true}});
         return;
     }
     it->second.waiting.push_back({m, forever});
     begin_next(it->first, it->second);
 }
 
-void AgentHost::on(host::Permit const& m) { permit_end_->store(m.end.ns, std::memory_order_relaxed); }
+void AgentHost::on(host::Permit const& m) {
+    permit_end_->store(m.end.ns, std::memory_order_relaxed);
+}
 
-void AgentHost::on(host::Ping const& m) { outbox_.send(worker_fd_, host::Pong{m.id}); }
+void AgentHost::on(host::Ping const& m) {
+    outbox_.send(worker_fd_, host::Pong{m.id});
+}
 
 DriverContext AgentHost::context(std::string const& name, std::uint64_t generation) {
     return {.guard = guard_,
@@ -172,20 +190,32 @@ void AgentHost::begin_next(std::string const& name, Resource& r) {
         try {
             if (!driver) driver = makers_.driver(spec, context(spec.name, generation));
             switch (action.kind) {
-            case ActionKind::probe: outcome = driver->probe(deadline); break;
-            case ActionKind::start: outcome = driver->start(deadline); break;
-            case ActionKind::stop: outcome = driver->stop(deadline); break;
-            case ActionKind::kill: outcome = driver->kill(deadline); break;
-            case ActionKind::prepare: driver->prepare(deadline); break;
+                case ActionKind::probe:
+                    outcome = driver->probe(deadline);
+                    break;
+                case ActionKind::start:
+                    outcome = driver->start(deadline);
+                    break;
+                case ActionKind::stop:
+                    outcome = driver->stop(deadline);
+                    break;
+                case ActionKind::kill:
+                    outcome = driver->kill(deadline);
+                    break;
+                case ActionKind::prepare:
+                    driver->prepare(deadline);
+                    break;
             }
         } catch (std::exception const& e) {
             outcome = {ResourceState::unknown, fmt::format("resource {}: its driver broke off: {}", spec.name, e.what()), true};
         }
-        post([=, this, driver = std::move(driver)]() mutable { action_done(name, generation, std::move(driver), action, outcome); });
+        post(
+            [=, this, driver = std::move(driver)]() mutable { action_done(name, generation, std::move(driver), action, outcome); });
     });
 }
 
-void AgentHost::action_done(std::string const& name, std::uint64_t generation, std::shared_ptr<Driver> driver, host::Action const& action, DriverOutcome outcome) {
+void AgentHost::action_done(std::string const& name, std::uint64_t generation, std::shared_ptr<Driver> driver,
+                            host::Action const& action, DriverOutcome outcome) {
     auto const it = resources_.find(name);
     if (it != resources_.end()) {
         Resource& r = it->second;
@@ -193,7 +223,8 @@ void AgentHost::action_done(std::string const& name, std::uint64_t generation, s
             r.driver = driver;
             if (action.kind != ActionKind::prepare) r.known = state_of(outcome);
         }
-        if (r.running && r.running->action.ticket == action.ticket) r.running.reset();  // not that of a resource forgotten and named anew
+        if (r.running && r.running->action.ticket == action.ticket)
+            r.running.reset();  // not that of a resource forgotten and named anew
     }
     outbox_.send(worker_fd_, host::ActionDone{action.ticket, name, state_of(outcome)});
     if (it != resources_.end()) begin_next(name, it->second);

@@ -48,11 +48,11 @@ private:
     };
     struct Resource {
         ResourceSpec spec;
-        std::uint64_t generation = 0;          // of its driver
-        std::shared_ptr<Driver> driver;        // made by the first action
+        std::uint64_t generation = 0;    // of its driver
+        std::shared_ptr<Driver> driver;  // made by the first action
         std::optional<Running> running;
         std::deque<Running> waiting;
-        std::optional<host::State> known;      // as last told
+        std::optional<host::State> known;  // as last told
         bool checked = false;
     };
     struct Check {
@@ -60,8 +60,8 @@ private:
         std::uint32_t index = 0;
         HealthSpec spec;
         std::shared_ptr<Agent> agent;
-        Instant due, overdue;                  // when to run next; while running: when it counts as unknown
-        bool running = false, told = false;    // told: this run's result has been reported
+        Instant due, overdue;                // when to run next; while running: when it counts as unknown
+        bool running = false, told = false;  // told: this run's result has been reported
     };
 
     // ---- frames
@@ -78,7 +78,8 @@ private:
 
     // ---- actions
     void begin_next(std::string const& name, Resource& r);
-    void action_done(std::string const& name, std::uint64_t generation, std::shared_ptr<Driver> driver, host::Action const& action, DriverOutcome outcome);
+    void action_done(std::string const& name, std::uint64_t generation, std::shared_ptr<Driver> driver, host::Action const& action,
+                     DriverOutcome outcome);
     void changed(std::string const& name, std::uint64_t generation, DriverOutcome outcome);
     void end_elsewhere(std::shared_ptr<Driver> driver);
     DriverContext context(std::string const& name, std::uint64_t generation);

@@ -6,12 +6,12 @@
 
 #include <fmt/format.h>
 
-#include <csignal>
-#include <cstdlib>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/prctl.h>
 #include <unistd.h>
+#include <csignal>
+#include <cstdlib>
 
 namespace {
 
@@ -31,7 +31,9 @@ int main(int argc, char** argv) {
     using namespace clusterd;
     int const guard_fd = fd_from("CLUSTERD_GUARD_FD"), worker_fd = fd_from("CLUSTERD_WORKER_FD");
     if (argc != 2 || guard_fd < 0 || worker_fd < 0) {
-        fmt::print(stderr, "cluster-agent: it is clusterd that starts this program, as cluster-agent NAME with CLUSTERD_GUARD_FD and CLUSTERD_WORKER_FD set\n");
+        fmt::print(stderr,
+                   "cluster-agent: it is clusterd that starts this program, as cluster-agent NAME with CLUSTERD_GUARD_FD and "
+                   "CLUSTERD_WORKER_FD set\n");
         return 2;
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);  // without the guard nothing we started could be ended any more

@@ -1,9 +1,9 @@
 // Keeps the newest of what can't be sent. See outbox.hpp.
 #include "agents/host/outbox.hpp"
 
+#include <sys/socket.h>
 #include <algorithm>
 #include <cerrno>
-#include <sys/socket.h>
 
 namespace clusterd {
 namespace {
@@ -39,7 +39,9 @@ void Outbox::flush(int fd) {
 
 void Outbox::keep(std::string key, std::string frame) {
     auto const same = std::find_if(waiting_.begin(), waiting_.end(), [&](Waiting const& w) { return w.key == key; });
-    bool const full = key.empty() && static_cast<std::size_t>(std::count_if(waiting_.begin(), waiting_.end(), [](Waiting const& w) { return w.key.empty(); })) >= max_answers;
+    bool const full = key.empty() && static_cast<std::size_t>(std::count_if(waiting_.begin(), waiting_.end(), [](Waiting const& w) {
+                                         return w.key.empty();
+                                     })) >= max_answers;
     // The newest stands at the end: the order of what is kept is the order in which it happened.
     if (same != waiting_.end() && (!key.empty() || full)) waiting_.erase(same);
     waiting_.push_back({std::move(key), std::move(frame)});

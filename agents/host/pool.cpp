@@ -37,8 +37,10 @@ void Pool::post(std::function<void()> work) {
     pthread_t thread;
     int const error = pthread_create(&thread, &attributes, thread_main, this);
     pthread_attr_destroy(&attributes);
-    if (error == 0) ++threads_;
-    else if (threads_ == 0) throw std::runtime_error("no thread can be started; raise the limit of tasks of clusterd's unit");
+    if (error == 0)
+        ++threads_;
+    else if (threads_ == 0)
+        throw std::runtime_error("no thread can be started; raise the limit of tasks of clusterd's unit");
 }
 
 void* Pool::thread_main(void* pool) {

@@ -340,7 +340,7 @@ void Membership::send_heartbeat(Now now, Effects& out) {
     Heartbeat h;
     h.from = self_.node;
     h.incarnation = self_.incarnation;
-    h.sent = last_sent_ = std::max(now.mono, last_sent_ + Duration{1});  // strictly rising: two of one moment have an order
+    h.sent = last_sent_ = now.mono;
     h.role = role_;
     h.highest = durable_.highest;
     h.own = role_ == Role::joined ? joined_term_ : was_in_;
@@ -406,7 +406,8 @@ void Membership::advance(Now now, Effects& out) {
     make_offer_if_due(now);
     start_cycle_if_due(now, out);
     start_read_if_due(now, out);
-    if (heartbeat_owed_ || now.mono >= next_heartbeat_) {
+    // Never two of one moment: send times are their order. Nor one from the future: a permit is counted from it.
+    if ((heartbeat_owed_ || now.mono >= next_heartbeat_) && now.mono > last_sent_) {
         if (now.mono >= next_heartbeat_) {
             next_heartbeat_ = next_heartbeat_ + around.timing.heartbeat;
             if (next_heartbeat_ <= now.mono) next_heartbeat_ = now.mono + around.timing.heartbeat;
@@ -418,7 +419,7 @@ void Membership::advance(Now now, Effects& out) {
 
 // Never a moment that has passed and changes nothing: the caller would spin.
 Instant Membership::next_wakeup(Now now) const {
-    Instant at = next_heartbeat_;
+    Instant at = heartbeat_owed_ ? last_sent_ + Duration{1} : next_heartbeat_;
     auto const earlier = [&at](Instant t) { at = std::min(at, t); };
     bool const disk_free = self_.has_disk && !disk_busy();
     switch (role_) {

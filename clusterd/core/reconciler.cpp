@@ -140,7 +140,7 @@ bool Reconciler::dependents_stopped(Local const& l) const {
     auto const still_there = [&](std::string const& n) { return n != l.spec->name && locals_.at(n).state == ResourceState::online; };
     return std::none_of(l.group->resources.begin(), l.group->resources.end(), [&](ResourceSpec const& r) {
         Local const& other_one = locals_.at(r.name);
-        return &other_one != &l && active(other_one.state) && other_one.state != ResourceState::unknown &&
+        return &other_one != &l && active(other_one.state) &&  // one that isn't found out yet may be there
                with_dependents(*l.group, l.spec->name).contains(r.name) && !fulfilled(r.depends, still_there);
     });
 }

@@ -135,7 +135,7 @@ Path cgroup_path(Path const& base, char const* kind, char const* name) {
     return path;
 }
 
-int open_cgroup(Path const& base, char const* kind, char const* name) {
+int open_cgroup(Path const& base, char const* kind, char const* name, bool& fresh) {
     Path const path = cgroup_path(base, kind, name);
     if (path.cut) {
         errno = ENAMETOOLONG;
@@ -144,7 +144,11 @@ int open_cgroup(Path const& base, char const* kind, char const* name) {
     // A new one where the old one is empty: a cgroup that cgroup.kill was written to kills, on some kernels, what clone3 puts into it
     // afterwards (the fork is compared with the wrong cgroup's kill count).
     (void)rmdir(path.s);
-    if (mkdir(path.s, 0755) != 0 && errno != EEXIST) return -1;
+    // Some kernels (seen: 6.18) kill at once whatever is cloned into a group that cgroup.kill was ever used on: an empty one is
+    // made anew.
+    remove_cgroup(path.s);
+    fresh = mkdir(path.s, 0755) == 0;
+    if (!fresh && errno != EEXIST) return -1;
     return open(path.s, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 

@@ -11,7 +11,8 @@ namespace clusterd::guard {
 bool make_cgroup_base(char const* node, std::uint64_t id, Path& base, Line& why);
 
 // All of these take the path of a group; one that doesn't exist is empty.
-int open_cgroup(Path const& base, char const* kind, char const* name);  // makes base/KIND-NAME; a directory fd, or -1 (errno)
+// Makes base/KIND-NAME; a directory fd, or -1 (errno). `fresh`: it is new, nothing was ever killed in it.
+int open_cgroup(Path const& base, char const* kind, char const* name, bool& fresh);
 Path cgroup_path(Path const& base, char const* kind, char const* name);
 bool kill_cgroup(char const* path);   // SIGKILL to everything in it and below it; false: could not be written
 bool cgroup_populated(char const* path);

@@ -220,7 +220,7 @@ bool start_host(char const* name, Line& why) {
     launch.pass[0] = control[1];
     launch.pass[1] = frames[1];
     launch.dies_with_guard = true;
-    launch.cgroup_fd = g.cgroup.empty() ? -1 : open_cgroup(g.cgroup, "host", name);
+    launch.cgroup_fd = g.cgroup.empty() ? -1 : open_cgroup(g.cgroup, "host", name, launch.cgroup_fresh);
     Launched const started = clusterd::guard::launch(launch);
     int const error = errno;
     if (launch.cgroup_fd >= 0) close(launch.cgroup_fd);

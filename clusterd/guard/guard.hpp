@@ -64,6 +64,7 @@ struct Owed {
     std::uint64_t id = 0;
     Name name;
     std::int64_t until = 0;
+    bool quiet = false;  // kill_all: the look before this one found nothing
 };
 
 struct Worker {

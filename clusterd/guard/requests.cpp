@@ -73,6 +73,7 @@ bool owe(Message message, ClientRef client, std::uint64_t id, char const* name, 
         owed.id = id;
         owed.name.set(name);
         owed.until = boot_now() + limit;
+        owed.quiet = false;
         return true;
     }
     answer(client, id, "the guard owes too many answers already; ask again");
@@ -188,7 +189,7 @@ Launched launch_for_resource(int output) {
     launch.directory = fields.directory[0] ? fields.directory : "/";
     launch.output_fd = output;
     if (!g.cgroup.empty()) {
-        launch.cgroup_fd = open_cgroup(g.cgroup, "res", fields.resource);
+        launch.cgroup_fd = open_cgroup(g.cgroup, "res", fields.resource, launch.cgroup_fresh);
         if (launch.cgroup_fd < 0) log(Level::warning, "resource %s: no cgroup: %s; its process group is used", fields.resource, strerror(errno));
     }
     Launched const started = clusterd::guard::launch(launch);
@@ -515,6 +516,12 @@ void pay_owed(std::int64_t now) {
             int const left = alive_of(due.name.s);
             if (left != 0 && !late) {
                 kill_resource(due.name.s);
+                owed.quiet = false;
+                continue;
+            }
+            // By the process tree, one look isn't enough: a program in the middle of its exec shows no environment for an instant.
+            if (left == 0 && g.cgroup.empty() && !owed.quiet) {
+                owed.quiet = true;
                 continue;
             }
             owed = {};

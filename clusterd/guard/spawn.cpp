@@ -109,18 +109,21 @@ void become(char const* user, int error_fd, Text<300>& home, Text<160>& name) {
     fail(error_fd, "can't execute", launch.argv[0]);
 }
 
-// Into the cgroup by the kernel itself where it can (no instant outside); `join_cgroup`: the child has to do it.
-pid_t fork_into(int cgroup_fd, bool& join_cgroup) {
+// Into the cgroup by the kernel itself where it can (no instant outside, and cheaper); `join_cgroup`: the child has to do it. Until
+// then it is known by its pid.
+pid_t fork_into(int cgroup_fd, bool fresh, bool& join_cgroup) {
     clone_args args{};
     args.exit_signal = SIGCHLD;
-    join_cgroup = false;
-    if (cgroup_fd >= 0) {
+    join_cgroup = cgroup_fd >= 0;
+    if (join_cgroup && fresh) {
         args.flags = CLONE_INTO_CGROUP;
         args.cgroup = static_cast<std::uint64_t>(cgroup_fd);
         long const pid = syscall(SYS_clone3, &args, sizeof args);
-        if (pid >= 0) return static_cast<pid_t>(pid);
+        if (pid >= 0) {
+            join_cgroup = false;
+            return static_cast<pid_t>(pid);
+        }
         if (errno == EAGAIN || errno == ENOMEM) return -1;
-        join_cgroup = true;
     }
     return fork();
 }
@@ -133,7 +136,7 @@ Launched launch(Launch const& launch) {
     if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) != 0) return result;
     pid_t const guard = getpid();
     bool join_cgroup = false;
-    result.pid = fork_into(launch.cgroup_fd, join_cgroup);
+    result.pid = fork_into(launch.cgroup_fd, launch.cgroup_fresh, join_cgroup);
     if (result.pid == 0) run_child(launch, guard, pipe_fds[1], join_cgroup);
     int const error = errno;
     close(pipe_fds[1]);

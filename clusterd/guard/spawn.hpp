@@ -15,6 +15,7 @@ struct Launch {
     char const* directory = "/";
     int output_fd = -1;               // stdout and stderr; -1: ours
     int cgroup_fd = -1;               // -1: none
+    bool cgroup_fresh = false;        // see open_cgroup(): only then the kernel may put the child there itself
     int pass[2] = {-1, -1};           // become descriptors 3 and 4
     bool dies_with_guard = false;     // PDEATHSIG
 };

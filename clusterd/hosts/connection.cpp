@@ -3,11 +3,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cerrno>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <algorithm>
+#include <cerrno>
 
 namespace clusterd::hosts {
 namespace {
@@ -15,13 +15,15 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr Duration grace = seconds(1);             // a driver that keeps its deadline answers within it
+constexpr Duration grace = seconds(1);  // a driver that keeps its deadline answers within it
 constexpr Duration ping_pace = seconds(10), pong_wait = seconds(10);
-constexpr Duration late = milliseconds(500);       // a timer so late: it was we who stood still
-constexpr Duration quick = seconds(2);             // a host that ends so soon is started again more slowly
+constexpr Duration late = milliseconds(500);  // a timer so late: it was we who stood still
+constexpr Duration quick = seconds(2);        // a host that ends so soon is started again more slowly
 constexpr std::size_t max_queued = 8u << 20;
 
-Duration pause_after(int quick_ends) { return quick_ends == 0 ? Duration{0} : std::min<Duration>(milliseconds(100) * (1 << std::min(quick_ends, 6)), seconds(5)); }
+Duration pause_after(int quick_ends) {
+    return quick_ends == 0 ? Duration{0} : std::min<Duration>(milliseconds(100) * (1 << std::min(quick_ends, 6)), seconds(5));
+}
 
 }  // namespace
 
@@ -58,8 +60,10 @@ void Connection::call_guard(bool kill_first, Instant not_before) {
         }
         auto fd = guard.host(name);
         loop.post([this, alive, fd = std::move(fd)]() mutable {
-            if (alive.lock()) opened(std::move(fd));
-            else if (fd) close(*fd);
+            if (alive.lock())
+                opened(std::move(fd));
+            else if (fd)
+                close(*fd);
         });
     });
 }
@@ -82,7 +86,8 @@ void Connection::opened(Result<int> fd) {
     welcomed_ = false;
     fcntl(fd_, F_SETFL, fcntl(fd_, F_GETFL) | O_NONBLOCK);
     int const size = static_cast<int>(host::max_frame) * 2;
-    if (setsockopt(fd_, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) != 0) setsockopt(fd_, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    if (setsockopt(fd_, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) != 0)
+        setsockopt(fd_, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
     readable_ = loop_.on_readable(fd_, [this] { readable(); });
     ping_at_ = now + ping_pace;
     pong_by_ = forever;
@@ -102,11 +107,13 @@ void Connection::send(host::Message const& message) {
     }
     queued_bytes_ += frame->size();
     queue_.push_back(std::move(*frame));
-    if (queue_.size() == 1) write_queued();
+    if (queue_.size() == 1)
+        write_queued();
     else if (queued_bytes_ > max_queued && !overflow_) {
         overflow_ = true;
         loop_.post([this, alive = std::weak_ptr<int>(alive_)] {  // the caller may be in the middle of a list
-            if (alive.lock() && connected() && overflow_) hung(fmt::format("agent host {} was killed: it reads nothing any more", name_));
+            if (alive.lock() && connected() && overflow_)
+                hung(fmt::format("agent host {} was killed: it reads nothing any more", name_));
         });
     }
 }
@@ -169,14 +176,17 @@ void Connection::one_frame(std::string_view frame, bool whole) {
 
 void Connection::ask(std::uint64_t ticket, InFlight action) {
     Instant begin = loop_.now().mono;
-    if (action.kind != ActionKind::kill) {  // it waits for those of its resource before it; a kill has its own deadline all the same
+    if (action.kind !=
+        ActionKind::kill) {  // it waits for those of its resource before it; a kill has its own deadline all the same
         for (auto const& [t, before] : in_flight_)
             if (before.resource == action.resource) begin = std::max(begin, before.deadline - grace);
     }
     action.deadline = begin + action.timeout + grace;
     auto const it = in_flight_.insert_or_assign(ticket, std::move(action)).first;
-    if (connected()) ask_now(ticket, it->second);
-    else open();
+    if (connected())
+        ask_now(ticket, it->second);
+    else
+        open();
     arm();
 }
 
@@ -188,7 +198,8 @@ void Connection::ask_now(std::uint64_t ticket, InFlight& action) {
 void Connection::awaits(std::uint64_t ticket, InFlight action) {
     Instant const end = loop_.now().mono + action.timeout;
     for (auto& [t, after] : in_flight_)
-        if (after.resource == action.resource && after.kind != ActionKind::kill) after.deadline = std::max(after.deadline, end + after.timeout + grace);
+        if (after.resource == action.resource && after.kind != ActionKind::kill)
+            after.deadline = std::max(after.deadline, end + after.timeout + grace);
     action.deadline = end + grace;
     action.sent = true;
     in_flight_.insert_or_assign(ticket, std::move(action));
@@ -244,7 +255,8 @@ void Connection::retire() {
     if (call_.joinable()) call_.join();
     opening_ = true;  // open() does nothing any more
     call_ = std::thread([ended = ended_, &guard = guard_, name = name_] {
-        [[maybe_unused]] auto const killed = guard.kill_host(name);  // one that can't be killed hangs in the kernel; it is told nothing any more
+        [[maybe_unused]] auto const killed =
+            guard.kill_host(name);  // one that can't be killed hangs in the kernel; it is told nothing any more
         *ended = true;
     });
 }
@@ -309,12 +321,14 @@ void Connection::look_at_deadlines(Instant now) {
     for (auto const& [ticket, action] : in_flight_) {
         if (action.deadline > now) continue;
         static constexpr char const* names[] = {"finding out the state", "the start", "the stop", "the kill", "the preparation"};
-        hung(fmt::format("agent host {} was killed: {} of {} did not return in {:.3g}s", name_, names[static_cast<std::size_t>(action.kind)], action.resource,
+        hung(fmt::format("agent host {} was killed: {} of {} did not return in {:.3g}s", name_,
+                         names[static_cast<std::size_t>(action.kind)], action.resource,
                          std::chrono::duration<double>(action.timeout + grace).count()));
         return;
     }
     if (pong_by_ <= now) {
-        hung(fmt::format("agent host {} was killed: it didn't answer for {}s", name_, std::chrono::duration_cast<seconds>(pong_wait).count()));
+        hung(fmt::format("agent host {} was killed: it didn't answer for {}s", name_,
+                         std::chrono::duration_cast<seconds>(pong_wait).count()));
     } else if (ping_at_ <= now) {
         ping_at_ = forever;
         pong_by_ = now + pong_wait;

@@ -23,15 +23,15 @@ struct InFlight {
     ActionKind kind = ActionKind::probe;
     std::uint64_t action = 0;  // 0: nobody asked (a probe of our own, or what a worker before us began)
     Duration timeout{};
-    Instant deadline;          // then the host is killed
+    Instant deadline;  // then the host is killed
     bool sent = false;
 };
 
 class Connection {
 public:
     struct Callbacks {
-        std::function<void(Connection&)> connected;                       // to a host just met: tell it everything
-        std::function<void(Connection&, host::Message&)> received;        // after its Welcome
+        std::function<void(Connection&)> connected;                 // to a host just met: tell it everything
+        std::function<void(Connection&, host::Message&)> received;  // after its Welcome
         std::function<void(Connection&, InFlight const&, std::string const& why)> abandoned;  // an action nobody will answer
     };
 
@@ -46,16 +46,16 @@ public:
     int kills() const { return kills_; }
     int ends() const { return ends_; }
 
-    void open();                                   // starts the host if need be; does nothing where that is under way or done
-    void send(host::Message const& message);       // dropped where not connected: `connected` tells all anyway
+    void open();                              // starts the host if need be; does nothing where that is under way or done
+    void send(host::Message const& message);  // dropped where not connected: `connected` tells all anyway
     void ask(std::uint64_t ticket, InFlight action);
     void awaits(std::uint64_t ticket, InFlight action);  // what was begun by the worker before us
     bool finish(std::uint64_t ticket, InFlight& was);    // false: no such ticket
-    void look_if_gone();                           // the guard says that it ended
-    void retire();                                 // not needed any more: has it ended, and starts it no more
-    bool retired() const { return *ended_; }       // that is done
+    void look_if_gone();                                 // the guard says that it ended
+    void retire();                                       // not needed any more: has it ended, and starts it no more
+    bool retired() const { return *ended_; }             // that is done
 
-    Instant announcing_until = long_ago;           // it is told of the permit until then
+    Instant announcing_until = long_ago;  // it is told of the permit until then
 
 private:
     void call_guard(bool kill_first, Instant not_before);
@@ -63,8 +63,8 @@ private:
     void readable();
     void one_frame(std::string_view frame, bool whole);
     void write_queued();
-    void lost(std::string const& why);             // it ended by itself
-    void hung(std::string const& why);             // end it
+    void lost(std::string const& why);  // it ended by itself
+    void hung(std::string const& why);  // end it
     void disconnect();
     void abandon_all(std::string const& why);
     void ask_now(std::uint64_t ticket, InFlight& action);

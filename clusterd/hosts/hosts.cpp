@@ -19,8 +19,12 @@ namespace {
 constexpr Duration own_probe_timeout = std::chrono::seconds(30);
 constexpr Duration announcing = std::chrono::seconds(30);  // so long after a start a host may still announce addresses
 
-std::string drivers_host(ResourceSpec const& r) { return r.isolate ? "r-" + r.name : "drivers"; }
-std::string checks_host(ResourceSpec const& r) { return r.isolate ? "r-" + r.name : "checks"; }
+std::string drivers_host(ResourceSpec const& r) {
+    return r.isolate ? "r-" + r.name : "drivers";
+}
+std::string checks_host(ResourceSpec const& r) {
+    return r.isolate ? "r-" + r.name : "checks";
+}
 
 event::ResourceChanged changed(std::string resource, std::uint64_t action, host::State const& s) {
     return {std::move(resource), action, s.state, s.message, s.restart_here};
@@ -56,10 +60,11 @@ struct Hosts::Impl : std::enable_shared_from_this<Hosts::Impl> {
     Connection& connection(std::string const& name) {
         auto& c = connections[name];
         if (!c) {
-            c = std::make_unique<Connection>(name, loop, guard, session,
-                                             Connection::Callbacks{[this](Connection& to) { connected(to); },
-                                                                   [this](Connection& from, host::Message& m) { received(from, m); },
-                                                                   [this](Connection& in, InFlight const& a, std::string const& why) { abandoned(in, a, why); }});
+            c = std::make_unique<Connection>(
+                name, loop, guard, session,
+                Connection::Callbacks{
+                    [this](Connection& to) { connected(to); }, [this](Connection& from, host::Message& m) { received(from, m); },
+                    [this](Connection& in, InFlight const& a, std::string const& why) { abandoned(in, a, why); }});
         }
         return *c;
     }
@@ -67,7 +72,8 @@ struct Hosts::Impl : std::enable_shared_from_this<Hosts::Impl> {
     // A host just met knows nothing, or what a worker before us told it.
     void connected(Connection& c) {
         for (auto& [name, r] : resources) {
-            bool const drives = drivers_host(r.spec) == c.name(), checks = checks_host(r.spec) == c.name() && !r.spec.health.empty();
+            bool const drives = drivers_host(r.spec) == c.name(),
+                       checks = checks_host(r.spec) == c.name() && !r.spec.health.empty();
             if (drives || checks) c.send(host::Configure{r.spec});
             if (checks) c.send(host::Checks{name, r.checked});
             if (drives) probe_again(c, name, r);
@@ -84,13 +90,17 @@ struct Hosts::Impl : std::enable_shared_from_this<Hosts::Impl> {
     }
 
     void received(Connection& c, host::Message& message) {
-        if (auto* done = std::get_if<host::ActionDone>(&message)) action_done(c, *done);
-        else if (auto* busy = std::get_if<host::Busy>(&message)) c.awaits(busy->ticket, {busy->resource, busy->kind, 0, busy->left, {}, true});
-        else if (auto* seen = std::get_if<host::Changed>(&message)) noticed(seen->resource, std::move(seen->outcome));
+        if (auto* done = std::get_if<host::ActionDone>(&message))
+            action_done(c, *done);
+        else if (auto* busy = std::get_if<host::Busy>(&message))
+            c.awaits(busy->ticket, {busy->resource, busy->kind, 0, busy->left, {}, true});
+        else if (auto* seen = std::get_if<host::Changed>(&message))
+            noticed(seen->resource, std::move(seen->outcome));
         else if (auto* health = std::get_if<host::HealthSeen>(&message)) {
             auto const it = resources.find(health->resource);
             if (it == resources.end() || !it->second.checked || health->check >= it->second.spec.health.size()) return;
-            deliver(event::HealthResult{health->resource, static_cast<int>(health->check), health->result, health->latency, std::move(health->message)});
+            deliver(event::HealthResult{health->resource, static_cast<int>(health->check), health->result, health->latency,
+                                        std::move(health->message)});
         }
     }
 
@@ -115,7 +125,8 @@ struct Hosts::Impl : std::enable_shared_from_this<Hosts::Impl> {
     void abandoned(Connection& c, InFlight const& a, std::string const& why) {
         if (a.kind == ActionKind::start) c.announcing_until = loop.now().mono;
         if (a.kind == ActionKind::prepare) return;
-        if (auto const it = resources.find(a.resource); it != resources.end()) it->second.known = host::State{ResourceState::unknown, why, true};
+        if (auto const it = resources.find(a.resource); it != resources.end())
+            it->second.known = host::State{ResourceState::unknown, why, true};
         deliver(event::ResourceChanged{a.resource, a.action, ResourceState::unknown, why, true});
     }
 
@@ -126,11 +137,13 @@ struct Hosts::Impl : std::enable_shared_from_this<Hosts::Impl> {
 
     void change(Resource& old, ResourceSpec const& now) {
         ResourceSpec const before = std::exchange(old.spec, now);
-        for (auto const& [was, is] : {std::pair(drivers_host(before), drivers_host(now)), std::pair(checks_host(before), checks_host(now))})
+        for (auto const& [was, is] :
+             {std::pair(drivers_host(before), drivers_host(now)), std::pair(checks_host(before), checks_host(now))})
             if (was != is) forget(now.name, was);
         auto& drivers = connection(drivers_host(now));
         drivers.send(host::Configure{now});
-        if (before.type != now.type || before.attributes != now.attributes || before.isolate != now.isolate) probe_again(drivers, now.name, old);
+        if (before.type != now.type || before.attributes != now.attributes || before.isolate != now.isolate)
+            probe_again(drivers, now.name, old);
         if (before.health.empty() && now.health.empty()) return;
         auto& checks = connection(checks_host(now));
         if (&checks != &drivers) checks.send(host::Configure{now});
@@ -158,8 +171,10 @@ struct Hosts::Impl : std::enable_shared_from_this<Hosts::Impl> {
         }
         for (auto const& [name, r] : wanted) {
             auto const it = resources.find(name);
-            if (it == resources.end()) introduce(*r);
-            else if (!(it->second.spec == *r)) change(it->second, *r);
+            if (it == resources.end())
+                introduce(*r);
+            else if (!(it->second.spec == *r))
+                change(it->second, *r);
         }
         for (std::string const& name : needed) connection(name).open();
         end_unneeded(needed);
@@ -191,7 +206,8 @@ struct Hosts::Impl : std::enable_shared_from_this<Hosts::Impl> {
         auto const it = resources.find(a.resource);
         if (it == resources.end()) {
             if (a.kind != ActionKind::prepare) {
-                tell_later(event::ResourceChanged{a.resource, a.action, ResourceState::unknown, "resource " + a.resource + " isn't in the configuration", false});
+                tell_later(event::ResourceChanged{a.resource, a.action, ResourceState::unknown,
+                                                  "resource " + a.resource + " isn't in the configuration", false});
             }
             return;
         }
@@ -220,13 +236,22 @@ struct Hosts::Impl : std::enable_shared_from_this<Hosts::Impl> {
     }
 };
 
-Hosts::Hosts(Loop& loop, GuardClient& guard, std::function<void(Event)> deliver) : impl_(std::make_shared<Impl>(loop, guard, std::move(deliver))) {}
+Hosts::Hosts(Loop& loop, GuardClient& guard, std::function<void(Event)> deliver)
+    : impl_(std::make_shared<Impl>(loop, guard, std::move(deliver))) {}
 Hosts::~Hosts() = default;
 
-void Hosts::configure(Spec const& spec) { impl_->configure(spec); }
-void Hosts::perform(effect::ResourceAction const& action) { impl_->perform(action); }
-void Hosts::perform(effect::Checks const& checks) { impl_->perform(checks); }
-void Hosts::perform(effect::Permit const& permit) { impl_->perform(permit); }
+void Hosts::configure(Spec const& spec) {
+    impl_->configure(spec);
+}
+void Hosts::perform(effect::ResourceAction const& action) {
+    impl_->perform(action);
+}
+void Hosts::perform(effect::Checks const& checks) {
+    impl_->perform(checks);
+}
+void Hosts::perform(effect::Permit const& permit) {
+    impl_->perform(permit);
+}
 
 void Hosts::host_gone(std::string const& name) {
     auto const it = impl_->connections.find(name);
@@ -235,7 +260,8 @@ void Hosts::host_gone(std::string const& name) {
 
 std::vector<Hosts::HostState> Hosts::states() const {
     std::vector<HostState> all;
-    for (auto const& [name, c] : impl_->connections) all.push_back({name, c->connected(), static_cast<int>(c->in_flight().size()), c->kills(), c->ends()});
+    for (auto const& [name, c] : impl_->connections)
+        all.push_back({name, c->connected(), static_cast<int>(c->in_flight().size()), c->kills(), c->ends()});
     return all;
 }
 

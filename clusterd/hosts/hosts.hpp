@@ -7,7 +7,8 @@
 //     killed because the action didn't return within its timeout + 1 s (state unknown: it is found out again by a probe).
 //   * A host that ended is started again at once. What its drivers watched is probed again; a difference is told, unasked
 //     (action 0). Checks go on.
-//   * A worker that follows a dead one meets running hosts: an action that is still under way there is awaited, its end told unasked.
+//   * A worker that follows a dead one meets running hosts: an action that is still under way there is awaited, its end told
+//   unasked.
 #pragma once
 
 #include "clusterd/core/events.hpp"
@@ -35,7 +36,7 @@ public:
     void perform(effect::Checks const& checks);
     void perform(effect::Permit const& permit);  // announcements leave a host only before its end
 
-    void host_gone(std::string const& name);     // GuardEvent
+    void host_gone(std::string const& name);  // GuardEvent
 
     struct HostState {
         std::string name;

@@ -15,8 +15,12 @@ constexpr std::size_t max_name = wire::max_name;
 constexpr std::size_t max_attributes = 1024;
 constexpr std::size_t max_checks = 64;
 
-void put(Writer& w, Duration d) { w.i64(d.count()); }
-Duration duration(Reader& r) { return Duration{r.i64()}; }
+void put(Writer& w, Duration d) {
+    w.i64(d.count());
+}
+Duration duration(Reader& r) {
+    return Duration{r.i64()};
+}
 
 void put(Writer& w, State const& s) {
     w.enumeration(s.state);
@@ -46,7 +50,9 @@ std::map<std::string, std::string> attributes(Reader& r) {
     return out;
 }
 
-void body(Writer& w, Hello const& m) { w.u64(m.session); }
+void body(Writer& w, Hello const& m) {
+    w.u64(m.session);
+}
 void body(Writer& w, Configure const& m) {
     w.string(m.resource.name);
     w.string(m.resource.type);
@@ -60,22 +66,45 @@ void body(Writer& w, Configure const& m) {
         put(w, h.attributes);
     }
 }
-void body(Writer& w, Forget const& m) { w.string(m.resource); }
-void body(Writer& w, Action const& m) { w.u64(m.ticket), w.enumeration(m.kind), w.string(m.resource), put(w, m.timeout); }
-void body(Writer& w, Checks const& m) { w.string(m.resource), w.boolean(m.run); }
-void body(Writer& w, Permit const& m) { w.instant(m.end); }
-void body(Writer& w, Ping const& m) { w.u64(m.id); }
-void body(Writer& w, Welcome const& m) { w.u64(m.session); }
-void body(Writer& w, Busy const& m) { w.u64(m.ticket), w.enumeration(m.kind), w.string(m.resource), put(w, m.left); }
-void body(Writer& w, ActionDone const& m) { w.u64(m.ticket), w.string(m.resource), put(w, m.outcome); }
-void body(Writer& w, Changed const& m) { w.string(m.resource), put(w, m.outcome); }
-void body(Writer& w, HealthSeen const& m) {
-    w.string(m.resource), w.u32(m.check), w.enumeration(m.result), put(w, m.latency), w.string(std::string_view(m.message).substr(0, max_text));
+void body(Writer& w, Forget const& m) {
+    w.string(m.resource);
 }
-void body(Writer& w, Pong const& m) { w.u64(m.id); }
+void body(Writer& w, Action const& m) {
+    w.u64(m.ticket), w.enumeration(m.kind), w.string(m.resource), put(w, m.timeout);
+}
+void body(Writer& w, Checks const& m) {
+    w.string(m.resource), w.boolean(m.run);
+}
+void body(Writer& w, Permit const& m) {
+    w.instant(m.end);
+}
+void body(Writer& w, Ping const& m) {
+    w.u64(m.id);
+}
+void body(Writer& w, Welcome const& m) {
+    w.u64(m.session);
+}
+void body(Writer& w, Busy const& m) {
+    w.u64(m.ticket), w.enumeration(m.kind), w.string(m.resource), put(w, m.left);
+}
+void body(Writer& w, ActionDone const& m) {
+    w.u64(m.ticket), w.string(m.resource), put(w, m.outcome);
+}
+void body(Writer& w, Changed const& m) {
+    w.string(m.resource), put(w, m.outcome);
+}
+void body(Writer& w, HealthSeen const& m) {
+    w.string(m.resource), w.u32(m.check), w.enumeration(m.result), put(w, m.latency),
+        w.string(std::string_view(m.message).substr(0, max_text));
+}
+void body(Writer& w, Pong const& m) {
+    w.u64(m.id);
+}
 
 // Fields are read in the order they were written: hence one statement each.
-void read(Reader& r, Hello& m) { m.session = r.u64(); }
+void read(Reader& r, Hello& m) {
+    m.session = r.u64();
+}
 void read(Reader& r, Configure& m) {
     m.resource.name = r.string(max_name);
     m.resource.type = r.string(max_name);
@@ -92,7 +121,9 @@ void read(Reader& r, Configure& m) {
         m.resource.health.push_back(std::move(h));
     }
 }
-void read(Reader& r, Forget& m) { m.resource = r.string(max_name); }
+void read(Reader& r, Forget& m) {
+    m.resource = r.string(max_name);
+}
 void read(Reader& r, Action& m) {
     m.ticket = r.u64();
     m.kind = r.enumeration(ActionKind::prepare);
@@ -103,9 +134,15 @@ void read(Reader& r, Checks& m) {
     m.resource = r.string(max_name);
     m.run = r.boolean();
 }
-void read(Reader& r, Permit& m) { m.end = r.instant(); }
-void read(Reader& r, Ping& m) { m.id = r.u64(); }
-void read(Reader& r, Welcome& m) { m.session = r.u64(); }
+void read(Reader& r, Permit& m) {
+    m.end = r.instant();
+}
+void read(Reader& r, Ping& m) {
+    m.id = r.u64();
+}
+void read(Reader& r, Welcome& m) {
+    m.session = r.u64();
+}
 void read(Reader& r, Busy& m) {
     m.ticket = r.u64();
     m.kind = r.enumeration(ActionKind::prepare);
@@ -129,12 +166,15 @@ void read(Reader& r, HealthSeen& m) {
     m.message = r.string(max_text);
     if (m.check >= max_checks) r.fail("check " + std::to_string(m.check) + " is unknown");
 }
-void read(Reader& r, Pong& m) { m.id = r.u64(); }
+void read(Reader& r, Pong& m) {
+    m.id = r.u64();
+}
 
 template <std::size_t I = 0>
 Result<Message> decode_as(std::size_t type, Reader& r) {
     if constexpr (I == std::variant_size_v<Message>) {
-        return Error{"a host frame can't be read: type " + std::to_string(type) + " is unknown (another version's worker or agent host?)"};
+        return Error{"a host frame can't be read: type " + std::to_string(type) +
+                     " is unknown (another version's worker or agent host?)"};
     } else {
         if (type != I) return decode_as<I + 1>(type, r);
         std::variant_alternative_t<I, Message> m;
@@ -151,8 +191,9 @@ Result<std::string> encode(Message const& message) {
     std::visit([&](auto const& m) { body(w, m); }, message);
     if (w.size() + header_size > max_frame) {
         auto const* configure = std::get_if<Configure>(&message);
-        return Error{(configure ? "resource " + configure->resource.name + ": its attributes" : "a host frame") + " are too long: " +
-                     std::to_string(w.size()) + " bytes where " + std::to_string(max_frame) + " are allowed; shorten the longest attribute"};
+        return Error{(configure ? "resource " + configure->resource.name + ": its attributes" : "a host frame") +
+                     " are too long: " + std::to_string(w.size()) + " bytes where " + std::to_string(max_frame) +
+                     " are allowed; shorten the longest attribute"};
     }
     Writer frame;
     frame.raw("CH");
@@ -163,15 +204,18 @@ Result<std::string> encode(Message const& message) {
 }
 
 Result<Message> decode(std::string_view frame) {
-    if (frame.size() > max_frame) return Error{"a host frame can't be read: it is longer than " + std::to_string(max_frame) + " bytes"};
+    if (frame.size() > max_frame)
+        return Error{"a host frame can't be read: it is longer than " + std::to_string(max_frame) + " bytes"};
     Reader r(frame);
     if (r.raw(2) != "CH") return Error{"a host frame can't be read: it doesn't begin with CH"};
     if (std::uint8_t const v = r.u8(); v != frame_version) {
-        return Error{"a host frame can't be read: version " + std::to_string(v) + ", version 1 expected (worker and cluster-agent must be of one package)"};
+        return Error{"a host frame can't be read: version " + std::to_string(v) +
+                     ", version 1 expected (worker and cluster-agent must be of one package)"};
     }
     std::uint8_t const type = r.u8();
     if (std::uint32_t const n = r.u32(); n != r.left()) {
-        return Error{"a host frame can't be read: " + std::to_string(r.left()) + " bytes of body, " + std::to_string(n) + " announced"};
+        return Error{"a host frame can't be read: " + std::to_string(r.left()) + " bytes of body, " + std::to_string(n) +
+                     " announced"};
     }
     return decode_as(type, r);
 }

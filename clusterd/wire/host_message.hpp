@@ -14,8 +14,8 @@
 
 namespace clusterd::host {
 
-inline constexpr std::size_t max_frame = 256u << 10;   // a resource's attributes may be long
-inline constexpr std::size_t max_text = 4u << 10;      // longer messages are cut when written
+inline constexpr std::size_t max_frame = 256u << 10;  // a resource's attributes may be long
+inline constexpr std::size_t max_text = 4u << 10;     // longer messages are cut when written
 
 // What became of an action, or what was noticed (DriverOutcome of resources/driver.hpp).
 struct State {
@@ -26,23 +26,64 @@ struct State {
 };
 
 // ---- worker to host
-struct Hello { std::uint64_t session = 0; };      // a new worker: what was meant for the one before is void; say where things stand
-struct Configure { ResourceSpec resource; };      // of it: name, type, attributes, health, isolate
-struct Forget { std::string resource; };
-struct Action { std::uint64_t ticket = 0; ActionKind kind = ActionKind::probe; std::string resource; Duration timeout{}; };
-struct Checks { std::string resource; bool run = false; };
-struct Permit { Instant end; };                   // announcements may leave until then
-struct Ping { std::uint64_t id = 0; };
+struct Hello {
+    std::uint64_t session = 0;
+};  // a new worker: what was meant for the one before is void; say where things stand
+struct Configure {
+    ResourceSpec resource;
+};  // of it: name, type, attributes, health, isolate
+struct Forget {
+    std::string resource;
+};
+struct Action {
+    std::uint64_t ticket = 0;
+    ActionKind kind = ActionKind::probe;
+    std::string resource;
+    Duration timeout{};
+};
+struct Checks {
+    std::string resource;
+    bool run = false;
+};
+struct Permit {
+    Instant end;
+};  // announcements may leave until then
+struct Ping {
+    std::uint64_t id = 0;
+};
 
 // ---- host to worker
-struct Welcome { std::uint64_t session = 0; };    // all that follows is meant for that worker
-struct Busy { std::uint64_t ticket = 0; ActionKind kind = ActionKind::probe; std::string resource; Duration left{}; };  // at Hello
-struct ActionDone { std::uint64_t ticket = 0; std::string resource; State outcome; };
-struct Changed { std::string resource; State outcome; };
-struct HealthSeen { std::string resource; std::uint32_t check = 0; Health result = Health::unknown; Duration latency{}; std::string message; };
-struct Pong { std::uint64_t id = 0; };
+struct Welcome {
+    std::uint64_t session = 0;
+};  // all that follows is meant for that worker
+struct Busy {
+    std::uint64_t ticket = 0;
+    ActionKind kind = ActionKind::probe;
+    std::string resource;
+    Duration left{};
+};  // at Hello
+struct ActionDone {
+    std::uint64_t ticket = 0;
+    std::string resource;
+    State outcome;
+};
+struct Changed {
+    std::string resource;
+    State outcome;
+};
+struct HealthSeen {
+    std::string resource;
+    std::uint32_t check = 0;
+    Health result = Health::unknown;
+    Duration latency{};
+    std::string message;
+};
+struct Pong {
+    std::uint64_t id = 0;
+};
 
-using Message = std::variant<Hello, Configure, Forget, Action, Checks, Permit, Ping, Welcome, Busy, ActionDone, Changed, HealthSeen, Pong>;
+using Message =
+    std::variant<Hello, Configure, Forget, Action, Checks, Permit, Ping, Welcome, Busy, ActionDone, Changed, HealthSeen, Pong>;
 
 // An error where the frame would be too long; names the resource.
 Result<std::string> encode(Message const& message);

@@ -220,12 +220,12 @@ bool walk_all(double seconds, std::uint64_t seed, std::vector<Found>& found) {
     auto const until = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
     std::vector<World> from;
     for (int drift : {0, 1})
-        for (int permit : {2, 3})
+        for (int permit : {2, 3, 4})
             for (int suspect : {1, 2})
                 for (int memory : {1, 2})
                     for (int restarts : {0, 1, 2})
                         for (auto s : starts) {
-                            if (suspect >= permit) continue;
+                            if (suspect >= permit || (drift == 1 && 1000 % permit != 0)) continue;
                             Bounds b{permit, suspect, drift == 1, restarts, memory, permit == 2};
                             from.push_back(World::started(b, s));
                         }

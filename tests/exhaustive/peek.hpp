@@ -1,7 +1,7 @@
 // Reads Membership's private members, so that two states can be told apart: the small world prunes what it has seen.
 //
 // The core has no hook for tests; an explicit instantiation may name private members, which is all that is used here. A member that
-// is renamed breaks the build; one that is added has to be added in small_world.cpp, which its size reminds of.
+// is renamed breaks the build; one that is added, and that decides anything, has to be added here and in small_world.cpp.
 #pragma once
 
 #include "clusterd/core/membership.hpp"
@@ -52,6 +52,7 @@ CLUSTERD_PEEK(next_read_)
 CLUSTERD_PEEK(next_heartbeat_)
 CLUSTERD_PEEK(heartbeat_owed_)
 CLUSTERD_PEEK(own_slot_read_)
+CLUSTERD_PEEK(reread_)
 CLUSTERD_PEEK(own_slot_)
 CLUSTERD_PEEK(peer_slot_)
 CLUSTERD_PEEK(peer_slot_known_)

@@ -8,6 +8,7 @@ namespace clusterd::exhaustive {
 
 namespace {
 constexpr Duration tick_length = std::chrono::milliseconds(10);
+constexpr Duration instant = std::chrono::microseconds(1);  // just after now; heartbeats of one moment differ by nanoseconds
 constexpr StoreId disk_store = 30;
 
 Now at_time(Instant i) { return Now{i, 0, 0}; }
@@ -143,7 +144,7 @@ bool World::possible(Choice c) const {
     case Move::fail: return n.cycle.phase != Cycle::Phase::none;
     case Move::persist: return n.stores;
     case Move::stop: return n.m.role() == Role::seeking && n.m.around.anything_running;
-    case Move::take_over: return !n.took && n.m.may_take_over(at_time(n.clock + Duration{1}));
+    case Move::take_over: return !n.took && n.m.may_take_over(at_time(n.clock + instant));
     case Move::crash_lost: return n.incarnation <= bounds.restarts;
     case Move::crash_landed:
     case Move::crash_later: return n.incarnation <= bounds.restarts && n.cycle.phase == Cycle::Phase::written;
@@ -240,7 +241,7 @@ void World::apply(Choice c) {
 
 bool World::valid(int i) const {
     auto const& n = nodes[static_cast<std::size_t>(i)];
-    return n && n->guard_end > n->clock + Duration{1};
+    return n && n->guard_end > n->clock + instant;
 }
 
 char const* World::broken() const {
@@ -326,7 +327,7 @@ void fold_membership(Membership const& m, Fold const& f, Fold const& peers, std:
           static_cast<std::uint64_t>(PEEK(m, heartbeat_owed_)) << 8 | static_cast<std::uint64_t>(PEEK(m, own_slot_read_)) << 9 |
           static_cast<std::uint64_t>(PEEK(m, peer_slot_known_)) << 10 | static_cast<std::uint64_t>(PEEK(m, baseline_known_)) << 11 |
           static_cast<std::uint64_t>(PEEK(m, disk_ok_)) << 12 | static_cast<std::uint64_t>(PEEK(m, disk_fresh_)) << 13 |
-          static_cast<std::uint64_t>(PEEK(m, read_id_) != 0) << 14 | static_cast<std::uint64_t>(m.around.anything_running) << 15);
+          static_cast<std::uint64_t>(PEEK(m, read_id_) != 0) << 14 | static_cast<std::uint64_t>(m.around.anything_running) << 15 | static_cast<std::uint64_t>(PEEK(m, reread_)) << 16);
     f.terms(PEEK(m, wanted_));
     f.terms(PEEK(m, durable_));
     for (Instant const i : {PEEK(m, permit_end_), PEEK(m, started_), PEEK(m, r_last_), PEEK(m, last_grant_), PEEK(m, newest_echoed_), PEEK(m, last_echo_),

@@ -16,7 +16,7 @@ namespace clusterd::exhaustive {
 
 struct Bounds {
     int permit = 3, suspect = 1;  // ticks
-    bool drift = false;           // a clock may lose a tick in permit + 1; rho is then so great that P(1+rho) is P + 1 tick
+    bool drift = false;           // a clock may lose a tick in permit + 1; rho is then 1 / permit (a divisor of 1000): P(1+rho) is P + 1 tick
     int restarts = 1;             // per node
     int memory = 1;               // heartbeats a direction of the link keeps; 2 = may be overtaken
     bool groups_equal = true;     // else A has more groups online: B is the less fit

@@ -74,6 +74,8 @@ TEST_P(Drivers, AProcessThatEndsIsKnownAtOnceAndComesBack) {
     EXPECT_TRUE(was_told("was killed by SIGKILL"));
     EXPECT_EQ(web->probe(soon()).state, ResourceState::failed);
     ASSERT_EQ(web->start(soon()).state, ResourceState::online);
+    ASSERT_TRUE(until([&] { return text_of("/proc/" + std::to_string(agent->guard->processes("web")->front().pid) + "/comm") == "sleep\n"; }))
+        << "and lives, though its cgroup was killed before";
     EXPECT_EQ(web->stop(soon()).state, ResourceState::offline);
     EXPECT_EQ(web->probe(soon()).state, ResourceState::offline) << "stopped, not failed";
 }

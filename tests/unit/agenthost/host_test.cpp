@@ -7,13 +7,13 @@
 
 #include <gtest/gtest.h>
 
-#include <deque>
 #include <fcntl.h>
 #include <poll.h>
-#include <set>
 #include <sys/socket.h>
-#include <thread>
 #include <unistd.h>
+#include <deque>
+#include <set>
+#include <thread>
 
 namespace clusterd {
 namespace {
@@ -37,8 +37,12 @@ public:
         --waiting_;
         if (!wide_) --open_;
     }
-    void let_one() { set([this] { ++open_; }); }
-    void let_all() { set([this] { wide_ = true; }); }
+    void let_one() {
+        set([this] { ++open_; });
+    }
+    void let_all() {
+        set([this] { wide_ = true; });
+    }
     bool wait_for(int n) {
         std::unique_lock lock(mutex_);
         return changed_.wait_for(lock, seconds(20), [&] { return waiting_ >= n; });
@@ -89,8 +93,12 @@ protected:
         int ends[2];
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) throw std::runtime_error("no socket");
         fd = ends[0];
-        AgentHost::Makers makers{.driver = [this](ResourceSpec const&, DriverContext c) -> DriverPtr { return std::make_unique<TestDriver>(*this, std::move(c)); },
-                                 .agent = [this](HealthSpec const&, ResourceSpec const&, GuardClient&, GuardEvents&) -> AgentPtr { return std::make_unique<TestAgent>(*this); }};
+        AgentHost::Makers makers{.driver = [this](ResourceSpec const&, DriverContext c) -> DriverPtr {
+                                     return std::make_unique<TestDriver>(*this, std::move(c));
+                                 },
+                                 .agent = [this](HealthSpec const&, ResourceSpec const&, GuardClient&, GuardEvents&) -> AgentPtr {
+                                     return std::make_unique<TestAgent>(*this);
+                                 }};
         host = std::make_unique<AgentHost>("test", ends[1], guard, events, std::move(makers));
         thread = std::thread([this] { host->run(); });
     }
@@ -135,7 +143,9 @@ protected:
         r.health = {h};
         return r;
     }
-    void act(std::uint64_t ticket, ActionKind kind, std::string const& name = "one") { say(host::Action{ticket, kind, name, seconds(30)}); }
+    void act(std::uint64_t ticket, ActionKind kind, std::string const& name = "one") {
+        say(host::Action{ticket, kind, name, seconds(30)});
+    }
 
     Door door, check_door;
     std::atomic<bool> throws{false};
@@ -305,7 +315,8 @@ TEST_F(Host, AnIdleHostSleeps) {
     auto const switches = [] {
         long sum = 0;
         char line[256];
-        FILE* f = popen(("cat /proc/" + std::to_string(getpid()) + "/task/*/status 2>/dev/null | grep ^voluntary_ctxt").c_str(), "r");
+        FILE* f =
+            popen(("cat /proc/" + std::to_string(getpid()) + "/task/*/status 2>/dev/null | grep ^voluntary_ctxt").c_str(), "r");
         while (f && fgets(line, sizeof line, f)) sum += std::atol(line + sizeof "voluntary_ctxt_switches:" - 1);
         if (f) pclose(f);
         return sum;

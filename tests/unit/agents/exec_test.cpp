@@ -6,9 +6,9 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/stat.h>
 #include <filesystem>
 #include <fstream>
-#include <sys/stat.h>
 
 namespace clusterd {
 namespace {
@@ -32,7 +32,8 @@ TEST_F(Exec, ExitCodesAreNagiosOnes) {
     struct {
         int code;
         Health result;
-    } const table[] = {{0, Health::ok}, {1, Health::degraded}, {2, Health::failed}, {3, Health::unknown}, {4, Health::unknown}, {126, Health::unknown}};
+    } const table[] = {{0, Health::ok},      {1, Health::degraded}, {2, Health::failed},
+                       {3, Health::unknown}, {4, Health::unknown},  {126, Health::unknown}};
     for (auto const& row : table) {
         CheckOutcome const outcome = check("/bin/sh -c 'echo said so; exit " + std::to_string(row.code) + "'");
         EXPECT_EQ(outcome.result, row.result) << row.code;

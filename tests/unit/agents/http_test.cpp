@@ -6,11 +6,11 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <sys/prctl.h>
-#include <sys/stat.h>
 
 namespace clusterd {
 namespace {
@@ -89,7 +89,8 @@ TEST_F(Http, AGoodAnswerIsOk) {
 
 TEST_F(Http, BodyHeaderAndStatusMustBeAsAskedFor) {
     auto server = answering(fine);
-    EXPECT_EQ(check({{"url", server->url()}, {"body", "am fine"}, {"header", "x-state: well"}, {"status", "200"}}).result, Health::ok);
+    EXPECT_EQ(check({{"url", server->url()}, {"body", "am fine"}, {"header", "x-state: well"}, {"status", "200"}}).result,
+              Health::ok);
     CheckOutcome outcome = check({{"url", server->url()}, {"body", "am ill"}});
     EXPECT_EQ(outcome.result, Health::failed);
     EXPECT_NE(outcome.message.find("am ill"), std::string::npos) << outcome.message;
@@ -108,7 +109,8 @@ TEST_F(Http, ErrorsOfTheServerAreFailures) {
     EXPECT_EQ(check({{"url", answering("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")->url()}}).result, Health::failed);
     EXPECT_EQ(check({{"url", answering("")->url()}}).result, Health::failed) << "it closed without an answer";
     EXPECT_EQ(check({{"url", answering("SSH-2.0-OpenSSH\r\n")->url()}}).result, Health::failed);
-    EXPECT_EQ(check({{"url", answering("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")->url()}}).result, Health::failed) << "the answer broke off";
+    EXPECT_EQ(check({{"url", answering("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")->url()}}).result, Health::failed)
+        << "the answer broke off";
 }
 
 TEST_F(Http, RefusedIsAFailure) {
@@ -135,7 +137,8 @@ TEST_F(Http, AnEndlessBodyIsReadOnlySoFar) {
         hear(fd, "\r\n\r\n");
         say(fd, "HTTP/1.1 200 OK\r\n\r\n");
         std::string const part(64 << 10, 'x');
-        while (send(fd, part.data(), part.size(), MSG_NOSIGNAL) > 0) {}
+        while (send(fd, part.data(), part.size(), MSG_NOSIGNAL) > 0) {
+        }
         stopped = true;  // we closed
     });
     EXPECT_EQ(check({{"url", flood.url()}}).result, Health::ok);
@@ -171,19 +174,25 @@ TEST_F(Http, NoProxyOfTheEnvironmentIsUsed) {
 
 TEST_F(Http, ConnectReplacesTheNamesAddress) {
     auto server = answering(fine);
-    CheckOutcome const outcome = check({{"url", "http://web.test:" + std::to_string(server->port()) + "/"}, {"connect", "127.0.0.1"}});
+    CheckOutcome const outcome =
+        check({{"url", "http://web.test:" + std::to_string(server->port()) + "/"}, {"connect", "127.0.0.1"}});
     EXPECT_EQ(outcome.result, Health::ok) << outcome.message;
     EXPECT_NE(request().find("Host: web.test"), std::string::npos) << request();
 }
 
 TEST_F(Http, AMethodAndHeadersAreSent) {
     auto server = answering(fine);
-    EXPECT_EQ(check({{"url", server->url()}, {"method", "POST"}, {"request-header", "X-Asked: by me"},
-                     {"request-header-file", file("headers", "# secret\nX-Token: s3cret\n\n")}, {"user", "ann"}, {"password-file", file("password", "pass word\n")}})
+    EXPECT_EQ(check({{"url", server->url()},
+                     {"method", "POST"},
+                     {"request-header", "X-Asked: by me"},
+                     {"request-header-file", file("headers", "# secret\nX-Token: s3cret\n\n")},
+                     {"user", "ann"},
+                     {"password-file", file("password", "pass word\n")}})
                   .result,
               Health::ok);
     EXPECT_EQ(request().rfind("POST / ", 0), 0u);
-    for (char const* line : {"X-Asked: by me\r\n", "X-Token: s3cret\r\n", "Authorization: Basic YW5uOnBhc3Mgd29yZA==\r\n"}) EXPECT_NE(request().find(line), std::string::npos) << line;
+    for (char const* line : {"X-Asked: by me\r\n", "X-Token: s3cret\r\n", "Authorization: Basic YW5uOnBhc3Mgd29yZA==\r\n"})
+        EXPECT_NE(request().find(line), std::string::npos) << line;
     auto head = answering("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n");
     EXPECT_EQ(check({{"url", head->url()}, {"method", "HEAD"}}).result, Health::ok);
 }
@@ -254,7 +263,8 @@ TEST_F(Https, TheCertificateMustBeTrustedAndForTheName) {
     outcome = check({{"url", url()}, {"ca-file", ca}, {"body", "fine"}});
     EXPECT_EQ(outcome.result, Health::ok) << outcome.message;
     EXPECT_EQ(check({{"url", url("web.test")}, {"connect", "127.0.0.1"}, {"ca-file", ca}}).result, Health::ok);
-    EXPECT_EQ(check({{"url", url("mail.test")}, {"connect", "127.0.0.1"}, {"ca-file", ca}}).result, Health::failed) << "it isn't for that name";
+    EXPECT_EQ(check({{"url", url("mail.test")}, {"connect", "127.0.0.1"}, {"ca-file", ca}}).result, Health::failed)
+        << "it isn't for that name";
     EXPECT_EQ(check({{"url", url()}, {"tls-verify", "no"}}).result, Health::ok);
     outcome = check({{"url", url()}, {"ca-file", file("bad.pem", "this is no certificate")}});
     EXPECT_EQ(outcome.result, Health::unknown) << outcome.message;
@@ -262,12 +272,15 @@ TEST_F(Https, TheCertificateMustBeTrustedAndForTheName) {
 
 TEST_F(Https, AServerThatSpeaksNoTlsHasFailed) {
     Server plain([](int fd) { say(fd, "220 mail.test ESMTP\r\n"); });
-    EXPECT_EQ(check({{"url", "https://127.0.0.1:" + std::to_string(plain.port()) + "/"}, {"tls-verify", "no"}}).result, Health::failed);
+    EXPECT_EQ(check({{"url", "https://127.0.0.1:" + std::to_string(plain.port()) + "/"}, {"tls-verify", "no"}}).result,
+              Health::failed);
 }
 
 TEST(HttpAnswer, OnlyTheLastAnswersHeadersCount) {
     HttpAnswer answer;
-    for (char const* line : {"HTTP/1.1 100 Continue\r\n", "X-State: early\r\n", "\r\n", "HTTP/1.1 200 OK\r\n", "X-State: late\r\n", "\r\n"}) EXPECT_TRUE(answer.header_line(line));
+    for (char const* line :
+         {"HTTP/1.1 100 Continue\r\n", "X-State: early\r\n", "\r\n", "HTTP/1.1 200 OK\r\n", "X-State: late\r\n", "\r\n"})
+        EXPECT_TRUE(answer.header_line(line));
     HttpExpectation expected;
     expected.header_name = "X-State";
     expected.header_value = "late";

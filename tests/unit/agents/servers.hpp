@@ -6,28 +6,30 @@
 #include "resources/guard_events.hpp"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <fcntl.h>
 #include <functional>
 #include <map>
 #include <mutex>
-#include <netinet/in.h>
-#include <poll.h>
 #include <stdexcept>
 #include <string>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <thread>
-#include <unistd.h>
 #include <vector>
 
 namespace clusterd {
 
-inline Instant within(std::int64_t ms) { return boot_now() + std::chrono::milliseconds(ms); }
+inline Instant within(std::int64_t ms) {
+    return boot_now() + std::chrono::milliseconds(ms);
+}
 
 // Takes connections on 127.0.0.1 and gives each to `talk`, one after the other, on a thread of its own.
 class Server {
@@ -38,7 +40,8 @@ public:
         at.sin_family = AF_INET;
         at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         socklen_t size = sizeof at;
-        if (bind(fd_, reinterpret_cast<sockaddr*>(&at), size) != 0 || listen(fd_, 16) != 0 || getsockname(fd_, reinterpret_cast<sockaddr*>(&at), &size) != 0) {
+        if (bind(fd_, reinterpret_cast<sockaddr*>(&at), size) != 0 || listen(fd_, 16) != 0 ||
+            getsockname(fd_, reinterpret_cast<sockaddr*>(&at), &size) != 0) {
             throw std::runtime_error("no server can be started");
         }
         port_ = ntohs(at.sin_port);
@@ -106,7 +109,9 @@ public:
         at.sin_family = AF_INET;
         at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         socklen_t size = sizeof at;
-        if (bind(fd_, reinterpret_cast<sockaddr*>(&at), size) != 0 || getsockname(fd_, reinterpret_cast<sockaddr*>(&at), &size) != 0) throw std::runtime_error("no port");
+        if (bind(fd_, reinterpret_cast<sockaddr*>(&at), size) != 0 ||
+            getsockname(fd_, reinterpret_cast<sockaddr*>(&at), &size) != 0)
+            throw std::runtime_error("no port");
         port_ = ntohs(at.sin_port);
     }
     ~RefusingPort() { close(fd_); }

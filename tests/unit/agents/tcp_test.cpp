@@ -10,7 +10,8 @@ namespace {
 class Tcp : public testing::Test {
 protected:
     Tcp() : guard_(events_) {}
-    CheckOutcome check(int port, std::map<std::string, std::string> attributes = {}, std::int64_t ms = 10'000, std::string const& address = "127.0.0.1") {
+    CheckOutcome check(int port, std::map<std::string, std::string> attributes = {}, std::int64_t ms = 10'000,
+                       std::string const& address = "127.0.0.1") {
         HealthSpec h;
         h.type = "tcp";
         h.attributes = std::move(attributes);
@@ -70,7 +71,8 @@ TEST_F(Tcp, SilenceIsAFailureInTime) {
 TEST_F(Tcp, AFloodIsReadOnlySoFar) {
     Server flood([](int fd) {
         std::string const part(64 << 10, 'x');
-        while (send(fd, part.data(), part.size(), MSG_NOSIGNAL) > 0) {}
+        while (send(fd, part.data(), part.size(), MSG_NOSIGNAL) > 0) {
+        }
     });
     CheckOutcome const outcome = check(flood.port(), {{"expect", "needle"}});
     EXPECT_EQ(outcome.result, Health::failed);

@@ -26,7 +26,8 @@ public:
         at.sin_family = AF_INET;
         at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         socklen_t size = sizeof at;
-        if (bind(fd_, reinterpret_cast<sockaddr*>(&at), size) != 0 || listen(fd_, 4096) != 0 || getsockname(fd_, reinterpret_cast<sockaddr*>(&at), &size) != 0) {
+        if (bind(fd_, reinterpret_cast<sockaddr*>(&at), size) != 0 || listen(fd_, 4096) != 0 ||
+            getsockname(fd_, reinterpret_cast<sockaddr*>(&at), &size) != 0) {
             throw std::runtime_error("no port");
         }
         port_ = ntohs(at.sin_port);

@@ -8,19 +8,19 @@
 
 #include <gtest/gtest.h>
 
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <condition_variable>
 #include <csignal>
-#include <fcntl.h>
 #include <filesystem>
 #include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <thread>
-#include <unistd.h>
 
 namespace clusterd {
 
@@ -46,8 +46,9 @@ public:
         Result<int> fd = -1;
         ask([&] {
             auto& h = hosts_[name];
-            if (h.pid != 0 && kill(h.pid, 0) == 0 && waitpid(h.pid, nullptr, WNOHANG) == 0) {}
-            else start(name, h);
+            if (h.pid != 0 && kill(h.pid, 0) == 0 && waitpid(h.pid, nullptr, WNOHANG) == 0) {
+            } else
+                start(name, h);
             fd = dup(h.worker_fd);
         });
         return fd;
@@ -79,9 +80,12 @@ private:
     void start(std::string const& name, Host& h) {
         if (h.worker_fd >= 0) close(h.worker_fd), close(h.guard_fd);
         int frames[2], control[2];
-        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, frames) != 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) != 0) return;
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, frames) != 0 ||
+            socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) != 0)
+            return;
         std::string const program = std::string(BINARY_DIR) + "/bin/cluster-agent";
-        std::string const worker = "CLUSTERD_WORKER_FD=" + std::to_string(frames[1]), guard = "CLUSTERD_GUARD_FD=" + std::to_string(control[1]);
+        std::string const worker = "CLUSTERD_WORKER_FD=" + std::to_string(frames[1]),
+                          guard = "CLUSTERD_GUARD_FD=" + std::to_string(control[1]);
         char const* run = std::getenv("CLUSTERD_RUN_DIR");
         std::string const directory = std::string("CLUSTERD_RUN_DIR=") + (run ? run : "");
         char const* argv[] = {program.c_str(), name.c_str(), nullptr};

@@ -4,9 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <unistd.h>
 #include <filesystem>
 #include <fstream>
-#include <unistd.h>
 
 namespace clusterd {
 namespace {
@@ -27,7 +27,8 @@ protected:
         r.name = "one";
         r.type = "dummy";
         r.attributes = std::move(attributes);
-        return make_dummy_driver(r, {.guard = guard_, .events = events_, .changed = [this](DriverOutcome o) { heard_.tell(std::move(o)); }});
+        return make_dummy_driver(
+            r, {.guard = guard_, .events = events_, .changed = [this](DriverOutcome o) { heard_.tell(std::move(o)); }});
     }
     AddressGuard guard_;
     GuardEvents events_;

@@ -55,6 +55,8 @@ private:
     std::vector<DriverOutcome> outcomes_;
 };
 
-inline Instant in_time() { return boot_now() + std::chrono::seconds(20); }
+inline Instant in_time() {
+    return boot_now() + std::chrono::seconds(20);
+}
 
 }  // namespace clusterd

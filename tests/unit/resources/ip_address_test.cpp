@@ -5,12 +5,12 @@
 #include "tests/unit/resources/namespaces.hpp"
 
 #include <arpa/inet.h>
-#include <atomic>
-#include <functional>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <atomic>
+#include <functional>
 
 namespace clusterd {
 namespace {
@@ -40,7 +40,9 @@ public:
             sockaddr_ll from{};
             socklen_t size = sizeof from;
             ssize_t const got = recvfrom(fd_, packet, sizeof packet, MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&from), &size);
-            if (got > 0 && from.sll_pkttype != PACKET_OUTGOING && wanted(std::string(packet, static_cast<std::size_t>(got)), ntohs(from.sll_protocol))) ++n;
+            if (got > 0 && from.sll_pkttype != PACKET_OUTGOING &&
+                wanted(std::string(packet, static_cast<std::size_t>(got)), ntohs(from.sll_protocol)))
+                ++n;
         }
         return n;
     }
@@ -52,23 +54,28 @@ private:
 bool is_arp(std::string const& p, int protocol, int operation, std::string const& sender) {
     in_addr want{};
     inet_pton(AF_INET, sender.c_str(), &want);
-    return protocol == ETH_P_ARP && p.size() >= 28 && p[7] == operation && p.compare(14, 4, std::string(reinterpret_cast<char const*>(&want), 4)) == 0;
+    return protocol == ETH_P_ARP && p.size() >= 28 && p[7] == operation &&
+           p.compare(14, 4, std::string(reinterpret_cast<char const*>(&want), 4)) == 0;
 }
 bool is_na(std::string const& p, int protocol, std::string const& target) {
     in6_addr want{};
     inet_pton(AF_INET6, target.c_str(), &want);
-    return protocol == ETH_P_IPV6 && p.size() >= 72 && p[6] == 58 && static_cast<unsigned char>(p[40]) == 136 && p.compare(48, 16, std::string(reinterpret_cast<char const*>(&want), 16)) == 0;
+    return protocol == ETH_P_IPV6 && p.size() >= 72 && p[6] == 58 && static_cast<unsigned char>(p[40]) == 136 &&
+           p.compare(48, 16, std::string(reinterpret_cast<char const*>(&want), 16)) == 0;
 }
 
 class IpAddressDriverTest : public TwoMachines {
 protected:
-    DriverPtr make(std::string const& address, std::map<std::string, std::string> more = {}, std::string const& interface = "eth0") {
+    DriverPtr make(std::string const& address, std::map<std::string, std::string> more = {},
+                   std::string const& interface = "eth0") {
         ResourceSpec r;
         r.name = "web-ip";
         r.type = "ip-address";
         r.attributes = {{"address", address}, {"interface", interface}, {"announce", "5"}};
         r.attributes.merge(more);
-        return make_ip_address_driver(r, {.guard = guard_, .events = events_, .changed = [this](DriverOutcome o) { heard_.tell(std::move(o)); },
+        return make_ip_address_driver(r, {.guard = guard_,
+                                          .events = events_,
+                                          .changed = [this](DriverOutcome o) { heard_.tell(std::move(o)); },
                                           .may_announce = [this] { return permit_.load(); }});
     }
     static std::size_t stands(std::string const& address) {
@@ -77,7 +84,8 @@ protected:
     }
     std::string mac_of_b() {
         std::string const file = testing::TempDir() + "mac-" + std::to_string(getpid());
-        EXPECT_TRUE(std::system(("ip netns exec " + b_ + " cat /sys/class/net/eth0/address >" + file + " 2>/dev/null").c_str()) == 0);
+        EXPECT_TRUE(std::system(("ip netns exec " + b_ + " cat /sys/class/net/eth0/address >" + file + " 2>/dev/null").c_str()) ==
+                    0);
         char mac[32] = {};
         FILE* const f = fopen(file.c_str(), "r");
         EXPECT_EQ(fscanf(f, "%31s", mac), 1);
@@ -100,8 +108,13 @@ protected:
     std::string address() const { return GetParam().address; }
     std::string with_prefix() const { return address() + "/" + GetParam().prefix; }
 };
-INSTANTIATE_TEST_SUITE_P(Families, IpAddressBoth, testing::Values(Case{"10.77.0.100", "24"}, Case{"fd77::100", "64"}, Case{"10.77.0.101", "32"}, Case{"fd77::101", "128"}),
-                         [](auto const& given) { return std::string(std::string(given.param.address).find(':') == std::string::npos ? "v4" : "v6") + "_" + given.param.prefix; });
+INSTANTIATE_TEST_SUITE_P(Families, IpAddressBoth,
+                         testing::Values(Case{"10.77.0.100", "24"}, Case{"fd77::100", "64"}, Case{"10.77.0.101", "32"},
+                                         Case{"fd77::101", "128"}),
+                         [](auto const& given) {
+                             return std::string(std::string(given.param.address).find(':') == std::string::npos ? "v4" : "v6") +
+                                    "_" + given.param.prefix;
+                         });
 
 TEST_P(IpAddressBoth, GoesOnlineAndOffline) {
     auto d = make(with_prefix());
@@ -141,8 +154,11 @@ TEST_P(IpAddressBoth, StaysOfflineWhileAnotherMachineHasIt) {
 TEST_P(IpAddressBoth, PreparedItIsAddedWithoutAskingAgain) {
     bool const v6 = address().find(':') != std::string::npos;
     auto const asked = [&](std::string const& p, int protocol) {
-        return v6 ? protocol == ETH_P_IPV6 && p.size() >= 64 && p[6] == 58 && static_cast<unsigned char>(p[40]) == 135 && p.compare(8, 16, std::string(16, '\0')) == 0 &&
-                        p.compare(62, 2, std::string("\x01", 1) + (address().back() == '0' ? std::string("\0", 1) : std::string("\x01", 1))) == 0
+        return v6 ? protocol == ETH_P_IPV6 && p.size() >= 64 && p[6] == 58 && static_cast<unsigned char>(p[40]) == 135 &&
+                        p.compare(8, 16, std::string(16, '\0')) == 0 &&
+                        p.compare(
+                            62, 2,
+                            std::string("\x01", 1) + (address().back() == '0' ? std::string("\0", 1) : std::string("\x01", 1))) == 0
                   : is_arp(p, protocol, 1, "0.0.0.0");
     };
     Sniffer sniffer(b_, a_);
@@ -167,7 +183,11 @@ TEST_P(IpAddressBoth, NeighboursAreToldAgainAndAgain) {
     });
     EXPECT_EQ(rounds, 5);
     EXPECT_EQ(requests, v6 ? 0 : 5);
-    EXPECT_EQ(sniffer.count(1, 500, [&](std::string const& p, int protocol) { return is_na(p, protocol, address()) || is_arp(p, protocol, 2, address()); }), 0)
+    EXPECT_EQ(sniffer.count(1, 500,
+                            [&](std::string const& p, int protocol) {
+                                return is_na(p, protocol, address()) || is_arp(p, protocol, 2, address());
+                            }),
+              0)
         << "no more than asked for";
 }
 

@@ -3,11 +3,11 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <fcntl.h>
 #include <sched.h>
-#include <string>
 #include <unistd.h>
+#include <cstdlib>
+#include <string>
 
 namespace clusterd {
 

@@ -19,7 +19,8 @@ TEST(DriverRegistry, EveryTypeOfTheTableHasADriver) {
     ResourceSpec r;
     r.name = "r";
     r.type = "teapot";
-    DriverOutcome const started = make_driver(r, {.guard = guard, .events = events, .changed = [](DriverOutcome) {}})->start(in_time());
+    DriverOutcome const started =
+        make_driver(r, {.guard = guard, .events = events, .changed = [](DriverOutcome) {}})->start(in_time());
     EXPECT_EQ(started.state, ResourceState::failed);
     EXPECT_NE(started.message.find("teapot"), std::string::npos);
 }

@@ -24,10 +24,19 @@ ResourceSpec web() {
 }
 
 std::vector<Message> every_kind() {
-    return {Hello{7}, Configure{web()}, Forget{"web"}, Action{9, ActionKind::prepare, "web", std::chrono::seconds(3)}, Checks{"web", true},
-            Permit{Instant{123456789}}, Ping{4}, Welcome{7}, Busy{9, ActionKind::start, "web", std::chrono::seconds(2)},
-            ActionDone{9, "web", {ResourceState::failed, "port 80 is taken", false}}, Changed{"web", {ResourceState::online, "", true}},
-            HealthSeen{"web", 3, Health::degraded, std::chrono::milliseconds(12), "slow"}, Pong{4}};
+    return {Hello{7},
+            Configure{web()},
+            Forget{"web"},
+            Action{9, ActionKind::prepare, "web", std::chrono::seconds(3)},
+            Checks{"web", true},
+            Permit{Instant{123456789}},
+            Ping{4},
+            Welcome{7},
+            Busy{9, ActionKind::start, "web", std::chrono::seconds(2)},
+            ActionDone{9, "web", {ResourceState::failed, "port 80 is taken", false}},
+            Changed{"web", {ResourceState::online, "", true}},
+            HealthSeen{"web", 3, Health::degraded, std::chrono::milliseconds(12), "slow"},
+            Pong{4}};
 }
 
 template <class T>
@@ -68,7 +77,8 @@ TEST(HostMessage, EveryKindSurvivesThereAndBack) {
 TEST(HostMessage, EveryShorterFrameIsRefused) {
     for (Message const& m : every_kind()) {
         std::string const frame = *encode(m);
-        for (std::size_t n = 0; n < frame.size(); ++n) EXPECT_FALSE(decode(std::string_view(frame).substr(0, n))) << m.index() << " cut to " << n;
+        for (std::size_t n = 0; n < frame.size(); ++n)
+            EXPECT_FALSE(decode(std::string_view(frame).substr(0, n))) << m.index() << " cut to " << n;
         EXPECT_FALSE(decode(frame + "x")) << m.index();
     }
 }
@@ -89,7 +99,8 @@ TEST(HostMessage, WrongVersionTypeAndValuesAreRefusedByName) {
 }
 
 TEST(HostMessage, LongMessagesAreCutAndLongAttributesRefused) {
-    EXPECT_EQ(there_and_back(Changed{"r", {ResourceState::failed, std::string(100'000, 'm'), true}}).outcome.message.size(), max_text);
+    EXPECT_EQ(there_and_back(Changed{"r", {ResourceState::failed, std::string(100'000, 'm'), true}}).outcome.message.size(),
+              max_text);
     ResourceSpec r = web();
     r.attributes["script"] = std::string(200'000, 's');
     EXPECT_EQ(there_and_back(Configure{r}).resource.attributes["script"].size(), 200'000u);
@@ -106,7 +117,8 @@ TEST(HostMessage, NoBytesCrashIt) {
     int accepted = 0;
     for (int i = 0; i < 20'000; ++i) {
         std::string frame = *encode(kinds[random() % kinds.size()]);
-        for (int flips = static_cast<int>(random() % 4); flips >= 0; --flips) frame[random() % frame.size()] = static_cast<char>(random());
+        for (int flips = static_cast<int>(random() % 4); flips >= 0; --flips)
+            frame[random() % frame.size()] = static_cast<char>(random());
         if (auto m = decode(frame)) {
             ++accepted;
             EXPECT_TRUE(encode(*m));  // what was accepted is a value that can be written again
