@@ -18,7 +18,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds probe_patience{200};
+constexpr milliseconds probe_patience{200};  // ahead of a takeover, while the peer's permit runs out: costs nothing
+constexpr milliseconds start_patience{50};   // where nobody looked ahead: clients are waiting
 constexpr Duration probe_keeps = std::chrono::seconds(2);  // what prepare() found out counts so long
 
 // Without it, removing the first address of a network removes the others of that network with it.
@@ -66,7 +67,7 @@ public:
         auto const stands = net::find_address(wanted_.address);
         if (!stands || !stands->empty()) return;
         // Only "nobody answers" is remembered: the node we take over from may rightly have answered until its permit ended.
-        auto const other = net::who_else_has(wanted_.address, **link, patience(deadline));
+        auto const other = net::who_else_has(wanted_.address, **link, patience(probe_patience, deadline));
         if (other && !*other) free_at_ = boot_now();
     }
 
@@ -80,7 +81,7 @@ public:
         if (auto const wrong = misplaced(*stands, *link); !wrong.empty()) return {ResourceState::failed, wrong, true};
         if (stands->empty()) {
             if (ask_neighbours_ && boot_now() - free_at_ > probe_keeps) {
-                auto const other = net::who_else_has(wanted_.address, **link, patience(deadline));
+                auto const other = net::who_else_has(wanted_.address, **link, patience(start_patience, deadline));
                 if (!other) return failed(other.error());
                 if (*other)
                     return failed(fmt::format("another machine, {}, answers for it on {}; take it off there",
@@ -128,8 +129,8 @@ private:
         return {ResourceState::unknown, fmt::format("{}: {}", text_, why), true};
     }
 
-    static milliseconds patience(Instant deadline) {
-        return deadline == forever ? probe_patience : std::min(probe_patience, milliseconds(ms_left(deadline)));
+    static milliseconds patience(milliseconds most, Instant deadline) {
+        return deadline == forever ? most : std::min(most, milliseconds(ms_left(deadline)));
     }
 
     // Why the interface can't carry it; empty: it can.

@@ -7,21 +7,21 @@
 
 #include <fmt/format.h>
 
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstring>
-#include <fcntl.h>
 #include <optional>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 namespace clusterd {
 
 namespace {
 
-constexpr std::size_t output_room = 1u << 20;   // what a command and all it leaves behind may write; then its writes fail
+constexpr std::size_t output_room = 1u << 20;  // what a command and all it leaves behind may write; then its writes fail
 constexpr std::size_t output_kept = 4096;
 constexpr auto end_after_kill = std::chrono::seconds(2);
 
@@ -100,10 +100,11 @@ bool lasting_start_error(std::string const& error) {
     return false;
 }
 
-OneShotResult OneShot::run(std::string const& resource, std::string const& kind, std::vector<std::string> argv, CommandSettings const& settings,
-                           Instant deadline) {
+OneShotResult OneShot::run(std::string const& resource, std::string const& kind, std::vector<std::string> argv,
+                           CommandSettings const& settings, Instant deadline) {
     Output output;
-    SpawnRequest const request{resource, next_role(kind), std::move(argv), settings.env, settings.working_directory, settings.user, output.fd()};
+    SpawnRequest const request{resource,      next_role(kind), std::move(argv), settings.env, settings.working_directory,
+                               settings.user, output.fd()};
     std::optional<int> ended;
     OneShotResult result;
     auto const subscription = events_.subscribe(resource, [&](GuardEvent const& event) {

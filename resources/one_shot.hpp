@@ -32,9 +32,9 @@ bool lasting_start_error(std::string const& guard_error);
 struct OneShotResult {
     enum class End { exited, too_late, cancelled, not_run };
     End end = End::not_run;
-    int wait_status = 0;   // exited
-    std::string error;     // not_run: why
-    std::string output;    // the last lines, at most 4 KiB
+    int wait_status = 0;  // exited
+    std::string error;    // not_run: why
+    std::string output;   // the last lines, at most 4 KiB
     bool succeeded() const { return end == End::exited && wait_status == 0; }
 };
 
@@ -42,7 +42,8 @@ class OneShot {
 public:
     OneShot(GuardClient& guard, GuardEvents& events) : guard_(guard), events_(events) {}
     // `kind`: start, stop, status; the role gets a number, so that each run's end is told from any other's.
-    OneShotResult run(std::string const& resource, std::string const& kind, std::vector<std::string> argv, CommandSettings const& settings, Instant deadline);
+    OneShotResult run(std::string const& resource, std::string const& kind, std::vector<std::string> argv,
+                      CommandSettings const& settings, Instant deadline);
     void cancel();  // from another thread: the run under way ends soon, and so does each later one
 
 private:

@@ -8,17 +8,17 @@
 #include <fmt/format.h>
 
 #include <arpa/inet.h>
-#include <cerrno>
-#include <algorithm>
-#include <chrono>
-#include <csignal>
-#include <cstring>
 #include <netinet/in.h>
-#include <optional>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <optional>
 
 namespace clusterd {
 namespace {
@@ -76,7 +76,9 @@ FileSeen look_at_file(std::string const& path) {
 class Process final : public Driver {
 public:
     Process(ResourceSpec resource, DriverContext context)
-        : resource_(std::move(resource)), context_(std::move(context)), attributes_(resource_.attributes),
+        : resource_(std::move(resource)),
+          context_(std::move(context)),
+          attributes_(resource_.attributes),
           stop_timeout_(attributes_.duration("stop-timeout", std::chrono::seconds(10))) {
         if (auto ready = parse_ready(attributes_.text("ready", "started"))) ready_ = *ready;
         if (auto words = split_words(attributes_.text("command"))) argv_ = *words;
@@ -90,8 +92,10 @@ public:
         if (!known || !alive) return unknown(known ? alive.error() : known.error());
         int left = *alive;
         for (ProcessInfo const& p : *known)
-            if (p.role == "main" && p.running) return watch(p.pid) ? online() : ended();
-            else if (p.running && p.role.starts_with("check") && left > 0) --left;
+            if (p.role == "main" && p.running)
+                return watch(p.pid) ? online() : ended();
+            else if (p.running && p.role.starts_with("check") && left > 0)
+                --left;
         for (ProcessInfo const& p : *known)  // the guard forgets one that was stopped: this one ended by itself
             if (p.role == "main") return failed("its process " + exit_in_words(p.wait_status));
         if (left > 0) return failed(fmt::format("its main process is gone, {} other processes of it are left", left));
@@ -104,15 +108,18 @@ public:
         for (ProcessInfo const& p : *known)
             if (p.role == "main" && p.running && watch(p.pid)) return online();
         // What an earlier run left (a killed master's workers) would hold its ports and files.
-        if (auto gone = end_all(); gone.state != ResourceState::offline) return {ResourceState::failed, gone.message, gone.restart_here};
+        if (auto gone = end_all(); gone.state != ResourceState::offline)
+            return {ResourceState::failed, gone.message, gone.restart_here};
         if (argv_.empty()) return {ResourceState::failed, say("no command"), false};
         auto const settings = command_settings(resource_.name, resource_.attributes);
         if (!settings) return {ResourceState::failed, settings.error(), false};
         if (ready_.kind == ReadyWhen::Kind::tcp && port_answers(ready_.port))
-            return failed(fmt::format("another program already takes connections on port {}; see `ss -ltnp sport = {}`", ready_.port, ready_.port));
+            return failed(fmt::format("another program already takes connections on port {}; see `ss -ltnp sport = {}`",
+                                      ready_.port, ready_.port));
         FileSeen const before = ready_.kind == ReadyWhen::Kind::file ? look_at_file(ready_.path) : FileSeen{};
         forget_exit();
-        auto const pid = context_.guard.spawn({resource_.name, "main", argv_, settings->env, settings->working_directory, settings->user, -1});
+        auto const pid =
+            context_.guard.spawn({resource_.name, "main", argv_, settings->env, settings->working_directory, settings->user, -1});
         if (!pid) return {ResourceState::failed, say(pid.error()), !lasting_start_error(pid.error())};
         return wait_ready(*pid, before, deadline == forever ? forever : deadline - to_clean_up);
     }
@@ -175,12 +182,14 @@ private:
 
     bool is_ready(FileSeen const& before) const {
         switch (ready_.kind) {
-        case ReadyWhen::Kind::started: return true;
-        case ReadyWhen::Kind::tcp: return port_answers(ready_.port);
-        case ReadyWhen::Kind::file: {
-            FileSeen const now = look_at_file(ready_.path);
-            return now.exists && now != before;
-        }
+            case ReadyWhen::Kind::started:
+                return true;
+            case ReadyWhen::Kind::tcp:
+                return port_answers(ready_.port);
+            case ReadyWhen::Kind::file: {
+                FileSeen const now = look_at_file(ready_.path);
+                return now.exists && now != before;
+            }
         }
         return false;
     }
@@ -191,12 +200,14 @@ private:
             {
                 std::unique_lock lock(mutex_);
                 exited_.wait_for(lock, look_again, [&] { return has_exited(pid); });
-                if (has_exited(pid)) return failed(fmt::format("its process {} before it was ready", exit_in_words(last_exit_->wait_status)));
+                if (has_exited(pid))
+                    return failed(fmt::format("its process {} before it was ready", exit_in_words(last_exit_->wait_status)));
             }
             if (ms_left(deadline) > 0) continue;
             end_all();
-            return failed(fmt::format("it runs, but was not ready ({}) in time; allow a longer online-timeout, or look into its own log",
-                                      attributes_.text("ready")));
+            return failed(
+                fmt::format("it runs, but was not ready ({}) in time; allow a longer online-timeout, or look into its own log",
+                            attributes_.text("ready")));
         }
     }
 
@@ -230,13 +241,15 @@ private:
     std::vector<std::string> argv_, stop_argv_;
     mutable std::mutex mutex_;
     std::condition_variable exited_;
-    std::optional<ProcessInfo> last_exit_;  // of a main process, ever
-    pid_t watched_ = 0;                     // its exit is a failure; 0 = none
+    std::optional<ProcessInfo> last_exit_;       // of a main process, ever
+    pid_t watched_ = 0;                          // its exit is a failure; 0 = none
     GuardEvents::SubscriptionPtr subscription_;  // last: ends before what its function uses
 };
 
 }  // namespace
 
-DriverPtr make_process_driver(ResourceSpec const& resource, DriverContext context) { return std::make_unique<Process>(resource, std::move(context)); }
+DriverPtr make_process_driver(ResourceSpec const& resource, DriverContext context) {
+    return std::make_unique<Process>(resource, std::move(context));
+}
 
 }  // namespace clusterd

@@ -7,10 +7,10 @@
 
 #include <fmt/format.h>
 
+#include <sys/wait.h>
 #include <algorithm>
 #include <chrono>
 #include <memory>
-#include <sys/wait.h>
 #include <thread>
 
 namespace clusterd {
@@ -23,7 +23,9 @@ constexpr int unknown_before_told = 3;                            // status runs
 class Script final : public Driver {
 public:
     Script(ResourceSpec resource, DriverContext context)
-        : resource_(std::move(resource)), context_(std::move(context)), attributes_(resource_.attributes),
+        : resource_(std::move(resource)),
+          context_(std::move(context)),
+          attributes_(resource_.attributes),
           every_(attributes_.duration("status-every", std::chrono::seconds(10))) {}
 
     ~Script() override { end_watch(); }
@@ -98,13 +100,18 @@ private:
     std::string what_happened(char const* which, OneShotResult const& result) const {
         std::string text;
         switch (result.end) {
-        case OneShotResult::End::exited: text = fmt::format("its {} command {}", which, exit_in_words(result.wait_status)); break;
-        case OneShotResult::End::too_late:
-            text = fmt::format("its {} command took too long and was killed; allow it a longer {}-timeout", which,
-                               std::string_view(which) == "stop" ? "offline" : "online");
-            break;
-        case OneShotResult::End::cancelled: text = fmt::format("its {} command was broken off", which); break;
-        case OneShotResult::End::not_run: return say(fmt::format("its {} command can't be run: {}", which, result.error));
+            case OneShotResult::End::exited:
+                text = fmt::format("its {} command {}", which, exit_in_words(result.wait_status));
+                break;
+            case OneShotResult::End::too_late:
+                text = fmt::format("its {} command took too long and was killed; allow it a longer {}-timeout", which,
+                                   std::string_view(which) == "stop" ? "offline" : "online");
+                break;
+            case OneShotResult::End::cancelled:
+                text = fmt::format("its {} command was broken off", which);
+                break;
+            case OneShotResult::End::not_run:
+                return say(fmt::format("its {} command can't be run: {}", which, result.error));
         }
         return say(result.output.empty() ? text : text + ": " + result.output);
     }
@@ -122,7 +129,8 @@ private:
         auto const left = context_.guard.kill_all(resource_.name);
         if (!left) return {ResourceState::unknown, say(left.error()), true};
         if (*left == 0) return {ResourceState::offline, {}, true};
-        return {ResourceState::failed, say(fmt::format("{} of its processes can't be ended, even by SIGKILL (they wait for a device?)", *left)), true};
+        return {ResourceState::failed,
+                say(fmt::format("{} of its processes can't be ended, even by SIGKILL (they wait for a device?)", *left)), true};
     }
 
     // A thread, only while it is online: runs status every status-every until it says something else.
@@ -158,7 +166,8 @@ private:
                 continue;
             }
             if (outcome.state == ResourceState::unknown && ++unknown < unknown_before_told) continue;
-            if (outcome.state == ResourceState::offline) outcome = {ResourceState::failed, say("its status command says it is offline"), true};
+            if (outcome.state == ResourceState::offline)
+                outcome = {ResourceState::failed, say("its status command says it is offline"), true};
             context_.changed(outcome);
             return;
         }
@@ -178,6 +187,8 @@ private:
 
 }  // namespace
 
-DriverPtr make_script_driver(ResourceSpec const& resource, DriverContext context) { return std::make_unique<Script>(resource, std::move(context)); }
+DriverPtr make_script_driver(ResourceSpec const& resource, DriverContext context) {
+    return std::make_unique<Script>(resource, std::move(context));
+}
 
 }  // namespace clusterd

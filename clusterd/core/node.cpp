@@ -30,6 +30,7 @@ Node::Impl::Impl(StartState s, Now now)
       last(now) {
     reconciler.configure(spec(), now);
     networks.assign(spec().networks.size(), 1);
+    permit_told = !start.resume.has_value();
     surround();
 }
 
@@ -259,9 +260,9 @@ void Node::Impl::fail_addresses_of_bad_networks(Now now, Effects& out) {
 
 // While the peer's permit runs out, what can be found out ahead is: is the address free?
 void Node::Impl::prepare_takeover(Now now, Effects& out) {
-    auto const stint = static_cast<std::uint64_t>(membership.alone_since().ns);
-    if (membership.role() != Role::alone || membership.may_take_over(now) || prepared_stint == stint || !replication.acting()) return;
-    prepared_stint = stint;
+    Instant const since = membership.seeking_since();
+    if (joined() || membership.peer_heard(now) || membership.may_take_over(now) || prepared_for == since || !replication.acting()) return;
+    prepared_for = since;
     for (auto const& g : spec().groups) {
         auto const it = replication.acting()->groups.find(g.name);
         if (it == replication.acting()->groups.end() || it->second.owner != peer()) continue;
@@ -439,6 +440,8 @@ Effects Node::step(Now now, Event const& event) {
     Effects out;
     impl_->last = now;
     impl_->surround();
+    if (!impl_->permit_told && impl_->membership.permitted(now)) out.push_back(effect::Permit{impl_->membership.permit_end()});
+    impl_->permit_told = true;
     impl_->membership.advance(now, out);  // what time has ended is ended before the event is looked at
     impl_->enforce_permit(now, out, 0);
     std::visit([&](auto const& e) { impl_->on(now, e, out); }, event);

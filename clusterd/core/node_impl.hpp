@@ -38,12 +38,13 @@ struct Node::Impl {
     Role told_role = Role::seeking;
     bool told_any_role = false;
 
+    bool permit_told = true;            // false: a predecessor's permit, which it may not have told guard and gate of any more
     bool emergency = false;             // under way
     Instant emergency_for = forever;    // the permit end it was for
     bool leaving = false, left = false;
     Instant leaving_since = long_ago, marked_since = long_ago;
     std::vector<std::uint8_t> networks; // 1 = well
-    std::uint64_t prepared_stint = 0;   // Instant of the alone stint that prepared addresses
+    Instant prepared_for = long_ago;    // the seeking that addresses were prepared in
     std::vector<std::string> warnings;
 
     NodeIndex self() const { return start.self; }

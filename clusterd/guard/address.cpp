@@ -4,11 +4,11 @@
 #include "clusterd/guard/util.hpp"
 
 #include <arpa/inet.h>
-#include <cerrno>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sys/socket.h>
+#include <cerrno>
 
 namespace clusterd::guard {
 
@@ -33,7 +33,8 @@ bool parse(char const* text, Address& address) {
     } else if (inet_pton(AF_INET6, ip, address.bytes) == 1) {
         address.family = AF_INET6;
         address.length = 16;
-    } else return false;
+    } else
+        return false;
     address.prefix = static_cast<unsigned>(prefix);
     return prefix <= address.length * 8u;
 }
@@ -85,8 +86,10 @@ Removed remove_address(char const* text, char const* interface) {
     sockaddr_nl kernel{};
     kernel.nl_family = AF_NETLINK;
     int error = 0;
-    if (sendto(fd, &request, request.header.nlmsg_len, MSG_DONTWAIT, reinterpret_cast<sockaddr const*>(&kernel), sizeof kernel) < 0) error = errno;
-    else error = acknowledgement(fd);
+    if (sendto(fd, &request, request.header.nlmsg_len, MSG_DONTWAIT, reinterpret_cast<sockaddr const*>(&kernel), sizeof kernel) < 0)
+        error = errno;
+    else
+        error = acknowledgement(fd);
     close(fd);
     if (error == 0) return Removed::gone;
     if (error == EADDRNOTAVAIL || error == ENODEV) return Removed::was_not_there;

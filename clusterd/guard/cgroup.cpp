@@ -1,11 +1,11 @@
 // cgroup v2 by plain files; see cgroup.hpp.
 #include "clusterd/guard/cgroup.hpp"
 
+#include <dirent.h>
+#include <sys/stat.h>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
-#include <dirent.h>
-#include <sys/stat.h>
 
 namespace clusterd::guard {
 
@@ -141,8 +141,8 @@ int open_cgroup(Path const& base, char const* kind, char const* name, bool& fres
         errno = ENAMETOOLONG;
         return -1;
     }
-    // A new one where the old one is empty: a cgroup that cgroup.kill was written to kills, on some kernels, what clone3 puts into it
-    // afterwards (the fork is compared with the wrong cgroup's kill count).
+    // A new one where the old one is empty: a cgroup that cgroup.kill was written to kills, on some kernels, what clone3 puts into
+    // it afterwards (the fork is compared with the wrong cgroup's kill count).
     (void)rmdir(path.s);
     // Some kernels (seen: 6.18) kill at once whatever is cloned into a group that cgroup.kill was ever used on: an empty one is
     // made anew.
@@ -171,6 +171,8 @@ int cgroup_count(char const* path) {
     return n > 0 ? n : 1;  // populated, deeper than we look or just between: not none
 }
 
-void remove_cgroup(char const* path) { remove_below(path, 0); }
+void remove_cgroup(char const* path) {
+    remove_below(path, 0);
+}
 
 }  // namespace clusterd::guard

@@ -5,19 +5,19 @@
 #include "clusterd/guard/proctree.hpp"
 #include "clusterd/guard/spawn.hpp"
 
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <initializer_list>
-#include <sys/socket.h>
-#include <sys/wait.h>
 
 namespace clusterd::guard {
 
 namespace {
 
-constexpr std::int64_t quick = 3 * second;        // a worker that dies sooner waits before it is started again
-constexpr int give_up_after = 5;                  // deaths in a row of a worker that was never ready
+constexpr std::int64_t quick = 3 * second;  // a worker that dies sooner waits before it is started again
+constexpr int give_up_after = 5;            // deaths in a row of a worker that was never ready
 
 // Our environment without what is meant for us alone, and `extra` after it.
 char* const* environment_with(char* const* extra) {
@@ -25,8 +25,8 @@ char* const* environment_with(char* const* extra) {
     int n = 0;
     for (char** e = environ; *e && n < 480; ++e) {
         bool mine = false;
-        for (char const* name : {"NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID=", "CLUSTERD_GUARD_", "CLUSTERD_SHARED_FD=", "CLUSTERD_RESUME=",
-                                 "CLUSTERD_WORKER_FD=", "CLUSTERD_LOG_FORMAT=", "CLUSTERD_RUN_DIR=", "LISTEN_"})
+        for (char const* name : {"NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID=", "CLUSTERD_GUARD_", "CLUSTERD_SHARED_FD=",
+                                 "CLUSTERD_RESUME=", "CLUSTERD_WORKER_FD=", "CLUSTERD_LOG_FORMAT=", "CLUSTERD_RUN_DIR=", "LISTEN_"})
             mine = mine || std::strncmp(*e, name, std::strlen(name)) == 0;
         if (!mine) env[n++] = *e;
     }
@@ -35,7 +35,9 @@ char* const* environment_with(char* const* extra) {
     return env;
 }
 
-void mutable_text(char*& to, Path& from) { to = from.s; }
+void mutable_text(char*& to, Path& from) {
+    to = from.s;
+}
 
 // Both ends, ours not to be inherited and never waiting.
 bool make_pair(int ends[2]) {
@@ -46,8 +48,10 @@ bool make_pair(int ends[2]) {
 
 Line how_it_ended(int status) {
     Line text;
-    if (WIFSIGNALED(status)) text.add("was killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
-    else text.add("exited with status %d", WEXITSTATUS(status));
+    if (WIFSIGNALED(status))
+        text.add("was killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else
+        text.add("exited with status %d", WEXITSTATUS(status));
     return text;
 }
 
@@ -91,8 +95,11 @@ void worker_died(int status) {
     if (w.quick_deaths > 1) delay = (100 * ms) << (w.quick_deaths - 2 > 6 ? 6 : w.quick_deaths - 2);
     if (delay > 5 * second) delay = 5 * second;
     w.start_at = now + delay;
-    if (wanted) log(Level::notice, "the old worker has ended; a new one goes on");
-    else log(Level::error, "the worker %s; a new one goes on for it %s", how.s, delay ? "after a pause, since it died soon" : "at once");
+    if (wanted)
+        log(Level::notice, "the old worker has ended; a new one goes on");
+    else
+        log(Level::error, "the worker %s; a new one goes on for it %s", how.s,
+            delay ? "after a pause, since it died soon" : "at once");
 }
 
 void host_died(int index, int status) {
@@ -137,9 +144,11 @@ bool start_worker() {
     resume.add("CLUSTERD_RESUME=%d", starts > 1 ? 1 : 0);
     char guard_fd[] = "CLUSTERD_GUARD_FD=3", shared_fd[] = "CLUSTERD_SHARED_FD=4";
     char* extra[] = {guard_fd, shared_fd, starts > 1 ? resume.s : nullptr, nullptr};
-    char node[] = "--node", config[] = "--config", state[] = "--state-dir", run[] = "--run-dir", key[] = "--key", format[] = "--log-format";
+    char node[] = "--node", config[] = "--config", state[] = "--state-dir", run[] = "--run-dir", key[] = "--key",
+         format[] = "--log-format";
     Text<16> format_name{log_format_name()};
-    char* argv[] = {program.s, node, g.options.node.s, config, nullptr, state, nullptr, run, nullptr, key, nullptr, format, format_name.s, nullptr};
+    char* argv[] = {program.s, node, g.options.node.s, config, nullptr,       state,  nullptr, run,
+                    nullptr,   key,  nullptr,          format, format_name.s, nullptr};
     mutable_text(argv[4], g.options.config);
     mutable_text(argv[6], g.options.state_dir);
     mutable_text(argv[8], g.options.run_dir);
@@ -293,7 +302,8 @@ bool record(char const* resource) {
     for (OwnedAddress const& owned : g.addresses)
         if (!owned.address.empty() && owned.resource == resource) addresses[n_addresses++] = owned;
     bool const ok = write_owned(g.options.run_dir.s, resource, processes, n_processes, addresses, n_addresses);
-    if (!ok) log(Level::error, "resource %s: can't record in %s/owned what it owns: %s", resource, g.options.run_dir.s, strerror(errno));
+    if (!ok)
+        log(Level::error, "resource %s: can't record in %s/owned what it owns: %s", resource, g.options.run_dir.s, strerror(errno));
     return ok;
 }
 

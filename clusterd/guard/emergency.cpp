@@ -50,7 +50,8 @@ void drop_addresses() {
     for (OwnedAddress& owned : g.addresses) {
         if (owned.address.empty()) continue;
         if (remove_address(owned.address.s, owned.interface.s) == Removed::failed) {
-            if (!g.stop.reported) log(Level::error, "address %s on %s can't be removed: %s", owned.address.s, owned.interface.s, strerror(errno));
+            if (!g.stop.reported)
+                log(Level::error, "address %s on %s can't be removed: %s", owned.address.s, owned.interface.s, strerror(errno));
             continue;
         }
         Name const resource = owned.resource;
@@ -65,7 +66,8 @@ Line what_is_left() {
     for (Host const& host : g.hosts)
         if (host.pid) left.add("%sagent host %s (pid %d)", left.empty() ? "" : ", ", host.name.s, host.pid);
     for (Process const& process : g.processes)
-        if (process.pid && process.running) left.add("%s%s of %s (pid %d)", left.empty() ? "" : ", ", process.role.s, process.resource.s, process.pid);
+        if (process.pid && process.running)
+            left.add("%s%s of %s (pid %d)", left.empty() ? "" : ", ", process.role.s, process.resource.s, process.pid);
     if (left.empty() && !g.cgroup.empty() && cgroup_populated(g.cgroup.s)) left.add("processes in %s", g.cgroup.s);
     for (OwnedAddress const& owned : g.addresses)
         if (!owned.address.empty()) left.add("%saddress %s on %s", left.empty() ? "" : ", ", owned.address.s, owned.interface.s);
@@ -97,7 +99,8 @@ void stop_is_done(std::int64_t now) {
     g.stop.proven = true;
     g.shared->emergency_done_ns.store(now);
     long const took_us = static_cast<long>((now - g.stop.begun) / 1000);
-    if (!g.finishing) log(Level::warning, "emergency stop: everything has ended, %ld.%03ld ms after it began", took_us / 1000, took_us % 1000);
+    if (!g.finishing)
+        log(Level::warning, "emergency stop: everything has ended, %ld.%03ld ms after it began", took_us / 1000, took_us % 1000);
     for (Process const& process : g.processes)
         if (process.pid) record(process.resource.s);
     forget_ended(nullptr);
@@ -125,9 +128,12 @@ void enforce_permit(std::int64_t now) {
     if (end > g.permit_end) g.permit_end = end;
     g.permit_seen = false;
     if (!had_one) return;
-    if (end <= 0) begin_stop("the permit was given up");
-    else if (now < end) begin_stop("the permit ends and was not renewed");
-    else begin_stop("the permit has ended");
+    if (end <= 0)
+        begin_stop("the permit was given up");
+    else if (now < end)
+        begin_stop("the permit ends and was not renewed");
+    else
+        begin_stop("the permit has ended");
 }
 
 void begin_stop(char const* reason) {
@@ -144,8 +150,8 @@ void begin_stop(char const* reason) {
     kill_everything();
     if (!g.finishing) {
         long const left_ms = static_cast<long>((g.permit_end - now) / ms);
-        log(Level::warning, "emergency stop: %s (%ld ms %s the permit's end); everything of every resource is killed", reason, left_ms < 0 ? -left_ms : left_ms,
-            left_ms < 0 ? "after" : "before");
+        log(Level::warning, "emergency stop: %s (%ld ms %s the permit's end); everything of every resource is killed", reason,
+            left_ms < 0 ? -left_ms : left_ms, left_ms < 0 ? "after" : "before");
     }
     drop_addresses();
     kill_descendants();

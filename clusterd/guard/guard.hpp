@@ -47,13 +47,13 @@ struct Process {
     pid_t pid = 0;  // 0 = a free entry
     Name resource;
     Text<64> role;
-    Name host;               // who started it and hears of its end
+    Name host;  // who started it and hears of its end
     std::uint64_t start = 0;
     bool running = false;
     bool failed_start = false;
     int wait_status = 0;
-    int error_fd = -1;       // until the program runs
-    ClientRef asked_by;      // while the answer to spawn is owed
+    int error_fd = -1;   // until the program runs
+    ClientRef asked_by;  // while the answer to spawn is owed
     std::uint64_t id = 0;
 };
 
@@ -68,19 +68,19 @@ struct Owed {
 };
 
 struct Worker {
-    pid_t pid = 0;           // 0 = none runs
+    pid_t pid = 0;  // 0 = none runs
     std::int64_t started = 0;
     std::int64_t start_at = 0;  // when pid is 0
-    int quick_deaths = 0;    // in a row
+    int quick_deaths = 0;       // in a row
     bool ready = false;
-    bool stopping = false;   // we killed it ourselves
-    int error_fd = -1;       // says why it could not be started
+    bool stopping = false;  // we killed it ourselves
+    int error_fd = -1;      // says why it could not be started
 };
 
 struct Stop {  // the emergency stop
     bool active = false;
-    bool proven = true;      // of the last one
-    bool reported = false;   // that it isn't done in kill_limit
+    bool proven = true;     // of the last one
+    bool reported = false;  // that it isn't done in kill_limit
     std::int64_t begun = 0;
     std::int64_t look_again = 0, pause = 0;
     Line reason;
@@ -88,10 +88,10 @@ struct Stop {  // the emergency stop
 
 struct Guard {
     Options options;
-    Path self;       // our own program, for SIGHUP
-    Path programs;   // the directory of clusterd-worker and cluster-agent
-    Path cgroup;     // our base; empty = none
-    Text<64> mark;   // CLUSTERD_RUN=...: in the environment of everything started for a resource
+    Path self;      // our own program, for SIGHUP
+    Path programs;  // the directory of clusterd-worker and cluster-agent
+    Path cgroup;    // our base; empty = none
+    Text<64> mark;  // CLUSTERD_RUN=...: in the environment of everything started for a resource
     int lock_fd = -1, shared_fd = -1, epoll_fd = -1, signal_fd = -1, timer_fd = -1;
     Shared* shared = nullptr;
 
@@ -103,9 +103,9 @@ struct Guard {
     Worker worker;
     Stop stop;
 
-    bool permit_seen = false;           // a permit was seen to hold; its end is still to be enforced
-    std::int64_t permit_end = 0;        // as last read
-    bool was_ready = false;             // some worker was ready: READY=1 was sent
+    bool permit_seen = false;     // a permit was seen to hold; its end is still to be enforced
+    std::int64_t permit_end = 0;  // as last read
+    bool was_ready = false;       // some worker was ready: READY=1 was sent
     bool reload_wanted = false, reloading = false;
     std::int64_t reload_until = 0;
     bool leaving = false, left = false, finishing = false;
@@ -120,45 +120,45 @@ extern Guard g;
 
 // ---- loop.cpp
 bool set_up_loop();
-int run_loop();                                   // the exit code
-bool watch(int fd, std::uint32_t type, int slot); // adds it to the loop
+int run_loop();                                    // the exit code
+bool watch(int fd, std::uint32_t type, int slot);  // adds it to the loop
 enum Watched : std::uint32_t { watched_signal, watched_timer, watched_client, watched_start };
-void begin_finish(int exit_code);                 // stop what is left, then end
+void begin_finish(int exit_code);  // stop what is left, then end
 
 // ---- emergency.cpp
-bool permit_holds(std::int64_t now);              // there is a permit and its last K hasn't begun
+bool permit_holds(std::int64_t now);  // there is a permit and its last K hasn't begun
 void enforce_permit(std::int64_t now);
 void begin_stop(char const* reason);
-void look_at_stop(std::int64_t now);              // has everything ended?
+void look_at_stop(std::int64_t now);  // has everything ended?
 
 // ---- children.cpp
 bool start_worker();
-void kill_worker();                               // on purpose: its end is no failure
+void kill_worker();  // on purpose: its end is no failure
 int find_host(char const* name);
-bool start_host(char const* name, Line& why);     // into a free slot
+bool start_host(char const* name, Line& why);  // into a free slot
 void kill_host(int index);
 void reap_children();
 Process* free_process();
-bool record(char const* resource);                // write_owned with what the tables say
-void forget_ended(char const* resource);          // its ended processes; nullptr: everyone's
+bool record(char const* resource);        // write_owned with what the tables say
+void forget_ended(char const* resource);  // its ended processes; nullptr: everyone's
 int alive_of(char const* resource);
 void kill_resource(char const* resource);
 void client_closed(int slot);
 
 // ---- requests.cpp
 void handle_message(int slot);
-void handle_start(int process);                   // its error_fd has something to say
+void handle_start(int process);                                      // its error_fd has something to say
 void answer(ClientRef client, std::uint64_t id, char const* error);  // nullptr = done
 void send_leave();
-bool send_exited(Process const& process);         // false: its host isn't there
+bool send_exited(Process const& process);  // false: its host isn't there
 void send_host_gone(char const* name);
 void send_emergency_done();
-void pay_owed(std::int64_t now);                  // answers that can be given now
+void pay_owed(std::int64_t now);  // answers that can be given now
 bool any_owed();
 
 // ---- reexec.cpp
-void reexec();                                    // returns only where it failed
-bool inherited_state();                           // we are the re-executed guard
-bool take_over_state();                           // false: it can't be read; nothing may go on
+void reexec();           // returns only where it failed
+bool inherited_state();  // we are the re-executed guard
+bool take_over_state();  // false: it can't be read; nothing may go on
 
 }  // namespace clusterd::guard

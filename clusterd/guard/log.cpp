@@ -3,10 +3,10 @@
 
 #include "clusterd/guard/util.hpp"
 
-#include <cerrno>
-#include <cstdlib>
 #include <poll.h>
 #include <sys/socket.h>
+#include <cerrno>
+#include <cstdlib>
 
 namespace clusterd::guard {
 
@@ -17,10 +17,14 @@ unsigned long lines_lost = 0;
 
 char const* level_name(Level level) {
     switch (level) {
-    case Level::error: return "error";
-    case Level::warning: return "warning";
-    case Level::notice: return "notice";
-    case Level::info: return "info";
+        case Level::error:
+            return "error";
+        case Level::warning:
+            return "warning";
+        case Level::notice:
+            return "notice";
+        case Level::info:
+            return "info";
     }
     return "";
 }
@@ -41,9 +45,12 @@ using Out = Text<2048>;
 void add_json(Out& out, char const* s) {
     for (; *s; ++s) {
         auto const c = static_cast<unsigned char>(*s);
-        if (c == '"' || c == '\\') out.add("\\%c", c);
-        else if (c < 0x20) out.add("\\u%04x", c);
-        else out.add("%c", c);
+        if (c == '"' || c == '\\')
+            out.add("\\%c", c);
+        else if (c < 0x20)
+            out.add("\\u%04x", c);
+        else
+            out.add("%c", c);
     }
 }
 
@@ -56,13 +63,18 @@ void put_line(Level level, char const* message) {
     char stamp[32];
     std::strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &utc);
     switch (format_used) {
-    case LogFormat::journal: out.add("<%d>guard: %s", static_cast<int>(level), message); break;
-    case LogFormat::text: out.add("%s.%03ldZ %s guard: %s", stamp, now.tv_nsec / ms, level_name(level), message); break;
-    case LogFormat::json:
-        out.add("{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"component\":\"guard\",\"message\":\"", stamp, now.tv_nsec / ms, level_name(level));
-        add_json(out, message);
-        out.add("\"}");
-        break;
+        case LogFormat::journal:
+            out.add("<%d>guard: %s", static_cast<int>(level), message);
+            break;
+        case LogFormat::text:
+            out.add("%s.%03ldZ %s guard: %s", stamp, now.tv_nsec / ms, level_name(level), message);
+            break;
+        case LogFormat::json:
+            out.add("{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"component\":\"guard\",\"message\":\"", stamp, now.tv_nsec / ms,
+                    level_name(level));
+            add_json(out, message);
+            out.add("\"}");
+            break;
     }
     out.add("\n");
     if (!put(out.s, std::strlen(out.s))) ++lines_lost;
@@ -70,13 +82,18 @@ void put_line(Level level, char const* message) {
 
 }  // namespace
 
-void set_log_format(LogFormat format) { format_used = format; }
+void set_log_format(LogFormat format) {
+    format_used = format;
+}
 
 char const* log_format_name() {
     switch (format_used) {
-    case LogFormat::journal: return "journal";
-    case LogFormat::text: return "text";
-    case LogFormat::json: return "json";
+        case LogFormat::journal:
+            return "journal";
+        case LogFormat::text:
+            return "text";
+        case LogFormat::json:
+            return "json";
     }
     return "";
 }

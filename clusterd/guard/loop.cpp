@@ -4,13 +4,13 @@
 #include "clusterd/guard/log.hpp"
 #include "clusterd/guard/notify.hpp"
 
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <initializer_list>
-#include <sys/epoll.h>
-#include <sys/signalfd.h>
-#include <sys/timerfd.h>
 
 namespace clusterd::guard {
 
@@ -60,11 +60,18 @@ void handle_signal() {
     signalfd_siginfo info;
     if (read(g.signal_fd, &info, sizeof info) != sizeof info) return;
     switch (info.ssi_signo) {
-    case SIGCHLD: reap_children(); break;
-    case SIGTERM:
-    case SIGINT: leave_signal(); break;
-    case SIGHUP: reload_signal(); break;
-    default: break;
+        case SIGCHLD:
+            reap_children();
+            break;
+        case SIGTERM:
+        case SIGINT:
+            leave_signal();
+            break;
+        case SIGHUP:
+            reload_signal();
+            break;
+        default:
+            break;
     }
 }
 
@@ -101,7 +108,8 @@ void do_what_is_due(std::int64_t now) {
         notify("READY=1");
     }
     if (g.finishing && g.worker.pid == 0 && !g.stop.active) g.finished = true;
-    if (g.finishing && g.stop.active && g.stop.reported) {  // what can't be ended can't be waited for: systemd and the next start go on
+    if (g.finishing && g.stop.active &&
+        g.stop.reported) {  // what can't be ended can't be waited for: systemd and the next start go on
         g.exit_code = 1;
         g.finished = true;
     }
@@ -183,14 +191,20 @@ int run_loop() {
         if (n != 1) continue;
         int const slot = static_cast<int>(event.data.u64 & 0xffffffffu);
         switch (static_cast<Watched>(event.data.u64 >> 32)) {
-        case watched_signal: handle_signal(); break;
-        case watched_timer: {
-            std::uint64_t times;
-            (void)!read(g.timer_fd, &times, sizeof times);
-            break;
-        }
-        case watched_client: handle_message(slot); break;
-        case watched_start: handle_start(slot); break;
+            case watched_signal:
+                handle_signal();
+                break;
+            case watched_timer: {
+                std::uint64_t times;
+                (void)!read(g.timer_fd, &times, sizeof times);
+                break;
+            }
+            case watched_client:
+                handle_message(slot);
+                break;
+            case watched_start:
+                handle_start(slot);
+                break;
         }
     }
     if (!g.cgroup.empty()) remove_cgroup(g.cgroup.s);

@@ -4,19 +4,21 @@
 #include "clusterd/guard/guard.hpp"
 #include "clusterd/guard/log.hpp"
 
-#include <cerrno>
-#include <cstdlib>
-#include <initializer_list>
 #include <sched.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <cerrno>
+#include <cstdlib>
+#include <initializer_list>
 
 namespace clusterd::guard {
 
 namespace {
+
+constexpr std::int64_t lock_limit = 2 * second;
 
 bool find_programs() {
     ssize_t const n = readlink("/proc/self/exe", g.self.s, sizeof g.self.s - 1);
@@ -54,11 +56,20 @@ bool take_run_dir() {
         log(Level::error, "can't open %s: %s; not started", path.s, strerror(errno));
         return false;
     }
+    // A killed guard's child that was just being started holds the lock until its exec; from then on the sweep can find it.
+    std::int64_t const until = boot_now() + lock_limit;
+    while (flock(g.lock_fd, LOCK_EX | LOCK_NB) != 0 && boot_now() < until) {
+        timespec const pause{0, 5 * ms};
+        nanosleep(&pause, nullptr);
+    }
     if (flock(g.lock_fd, LOCK_EX | LOCK_NB) != 0) {
         char pid[32] = "?";
         read_file(path.s, pid, sizeof pid);
         if (char* end = std::strchr(pid, '\n')) *end = 0;
-        log(Level::error, "run directory %s is in use by another clusterd (pid %s); stop it, or give this one a --run-dir of its own. Not started", dir, pid);
+        log(Level::error,
+            "run directory %s is in use by another clusterd (pid %s); stop it, or give this one a --run-dir of its own. Not "
+            "started",
+            dir, pid);
         return false;
     }
     Text<32> pid;
@@ -100,15 +111,24 @@ bool become_realtime() {
 
 std::uint32_t acquire_rights() {
     std::uint32_t granted = 0;
-    if (lock_memory()) granted |= granted_mlock;
-    else log(Level::warning, "memory is not locked (%s): under memory pressure the permit may be enforced late; give LimitMEMLOCK=infinity", strerror(errno));
-    if (become_realtime()) granted |= granted_realtime;
-    else log(Level::warning, "no real-time scheduling (%s): under load the permit may be enforced late; give LimitRTPRIO=", strerror(errno));
-    if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) log(Level::warning, "not a subreaper (%s): daemons that detach themselves are lost sight of", strerror(errno));
+    if (lock_memory())
+        granted |= granted_mlock;
+    else
+        log(Level::warning,
+            "memory is not locked (%s): under memory pressure the permit may be enforced late; give LimitMEMLOCK=infinity",
+            strerror(errno));
+    if (become_realtime())
+        granted |= granted_realtime;
+    else
+        log(Level::warning,
+            "no real-time scheduling (%s): under load the permit may be enforced late; give LimitRTPRIO=", strerror(errno));
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
+        log(Level::warning, "not a subreaper (%s): daemons that detach themselves are lost sight of", strerror(errno));
     std::uint64_t const id = identity();
     g.mark.add("CLUSTERD_RUN=%016lx", static_cast<unsigned long>(id));
     Line why;
-    if (make_cgroup_base(g.options.node.s, id, g.cgroup, why)) granted |= granted_cgroup;
+    if (make_cgroup_base(g.options.node.s, id, g.cgroup, why))
+        granted |= granted_cgroup;
     else {
         g.cgroup = {};
         log(Level::warning, "no cgroups (%s): process groups and the process tree are used instead", why.s);
@@ -143,9 +163,12 @@ bool start_again() {
 
 int run(int argc, char** argv) {
     switch (parse_options(argc, argv, g.options)) {
-    case Parsed::shown: return 0;
-    case Parsed::usage: return 2;
-    case Parsed::run: break;
+        case Parsed::shown:
+            return 0;
+        case Parsed::usage:
+            return 2;
+        case Parsed::run:
+            break;
     }
     umask(022);
     if (inherited_state()) return find_programs() && start_again() ? run_loop() : 1;
@@ -157,4 +180,6 @@ int run(int argc, char** argv) {
 
 }  // namespace clusterd::guard
 
-int main(int argc, char** argv) { return clusterd::guard::run(argc, argv); }
+int main(int argc, char** argv) {
+    return clusterd::guard::run(argc, argv);
+}

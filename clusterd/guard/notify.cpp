@@ -3,9 +3,9 @@
 
 #include "clusterd/guard/util.hpp"
 
-#include <cstdlib>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <cstdlib>
 
 namespace clusterd::guard {
 

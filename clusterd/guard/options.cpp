@@ -3,10 +3,10 @@
 
 #include "clusterd/guard/log.hpp"
 
+#include <sys/stat.h>
 #include <cerrno>
 #include <cstdlib>
 #include <initializer_list>
-#include <sys/stat.h>
 
 namespace clusterd::guard {
 
@@ -29,10 +29,14 @@ constexpr char help_text[] =
     "exit:    0 left cleanly, 1 start refused or stopped by force, 2 usage\n";
 
 bool set_format(char const* value) {
-    if (std::strcmp(value, "journal") == 0) set_log_format(LogFormat::journal);
-    else if (std::strcmp(value, "text") == 0) set_log_format(LogFormat::text);
-    else if (std::strcmp(value, "json") == 0) set_log_format(LogFormat::json);
-    else return false;
+    if (std::strcmp(value, "journal") == 0)
+        set_log_format(LogFormat::journal);
+    else if (std::strcmp(value, "text") == 0)
+        set_log_format(LogFormat::text);
+    else if (std::strcmp(value, "json") == 0)
+        set_log_format(LogFormat::json);
+    else
+        return false;
     return true;
 }
 
@@ -83,7 +87,8 @@ Parsed parse_options(int argc, char** argv, Options& options) {
         Text<32> name;
         name.add("%.*s", static_cast<int>(equals ? equals - argument : static_cast<long>(std::strlen(argument))), argument);
         bool known = false;
-        for (char const* option : {"--node", "--config", "--state-dir", "--run-dir", "--key", "--log-format"}) known = known || name == option;
+        for (char const* option : {"--node", "--config", "--state-dir", "--run-dir", "--key", "--log-format"})
+            known = known || name == option;
         if (!known) return wrong("unknown argument", argument);
         char const* value = equals ? equals + 1 : (i + 1 < argc ? argv[++i] : nullptr);
         if (!value) return wrong("no value for", name.s);
@@ -91,18 +96,24 @@ Parsed parse_options(int argc, char** argv, Options& options) {
         if (name == "--node") {
             ok = safe_name(value);
             options.node.set(value);
-        } else if (name == "--config") ok = set_path(options.config, value);
-        else if (name == "--state-dir") ok = set_path(options.state_dir, value);
-        else if (name == "--run-dir") ok = set_path(options.run_dir, value);
-        else if (name == "--key") ok = set_path(options.key, value);
-        else ok = set_format(value);
+        } else if (name == "--config")
+            ok = set_path(options.config, value);
+        else if (name == "--state-dir")
+            ok = set_path(options.state_dir, value);
+        else if (name == "--run-dir")
+            ok = set_path(options.run_dir, value);
+        else if (name == "--key")
+            ok = set_path(options.key, value);
+        else
+            ok = set_format(value);
         if (!ok) {
             std::fprintf(stderr, "clusterd: %s '%s' can't be used; see clusterd --help\n", name.s, value);
             return Parsed::usage;
         }
     }
     if (options.node.empty()) {
-        std::fputs("clusterd: --node NAME is missing: which <node> of the configuration is this machine? See clusterd --help\n", stderr);
+        std::fputs("clusterd: --node NAME is missing: which <node> of the configuration is this machine? See clusterd --help\n",
+                   stderr);
         return Parsed::usage;
     }
     return Parsed::run;
@@ -111,7 +122,8 @@ Parsed parse_options(int argc, char** argv, Options& options) {
 bool key_file_is_safe(char const* path) {
     struct stat st;
     if (stat(path, &st) != 0) {
-        log(Level::error, "key file %s: %s; make one with `clusterctl key new %s` and copy it to the other node. Not started", path, strerror(errno), path);
+        log(Level::error, "key file %s: %s; make one with `clusterctl key new %s` and copy it to the other node. Not started", path,
+            strerror(errno), path);
         return false;
     }
     if (!S_ISREG(st.st_mode)) {

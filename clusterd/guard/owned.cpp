@@ -6,11 +6,11 @@
 #include "clusterd/guard/log.hpp"
 #include "clusterd/guard/proctree.hpp"
 
+#include <dirent.h>
+#include <sys/stat.h>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
-#include <dirent.h>
-#include <sys/stat.h>
 
 namespace clusterd::guard {
 
@@ -79,7 +79,8 @@ void for_each_record(char const* run_dir, void (*visit)(char const* path, char c
 
 void end_if_ours(Running const& process, void*) {
     bool ours = false;
-    for (int i = 0; i < swept.n_recorded; ++i) ours = ours || (swept.recorded[i].pid == process.pid && swept.recorded[i].start == process.start);
+    for (int i = 0; i < swept.n_recorded; ++i)
+        ours = ours || (swept.recorded[i].pid == process.pid && swept.recorded[i].start == process.start);
     if (!ours && process.pid != getpid()) ours = has_variable(process.pid, swept.mark);
     if (!ours) return;
     if (signal_exactly(process, SIGKILL)) {
@@ -109,8 +110,8 @@ bool end_processes(char const* cgroup_base) {
 
 }  // namespace
 
-bool write_owned(char const* run_dir, char const* resource, OwnedProcess const* processes, int n_processes, OwnedAddress const* addresses,
-                 int n_addresses) {
+bool write_owned(char const* run_dir, char const* resource, OwnedProcess const* processes, int n_processes,
+                 OwnedAddress const* addresses, int n_addresses) {
     Path path, draft;
     path.add("%s/owned/res-%s", run_dir, resource);
     draft.add("%s/owned/.res-%s", run_dir, resource);
@@ -120,7 +121,8 @@ bool write_owned(char const* run_dir, char const* resource, OwnedProcess const* 
     Text<64> boot_id;
     read_boot_id(boot_id);
     std::fprintf(file, "boot %s\n", boot_id.s);
-    for (int i = 0; i < n_processes; ++i) std::fprintf(file, "process %d %lu\n", processes[i].pid, static_cast<unsigned long>(processes[i].start));
+    for (int i = 0; i < n_processes; ++i)
+        std::fprintf(file, "process %d %lu\n", processes[i].pid, static_cast<unsigned long>(processes[i].start));
     for (int i = 0; i < n_addresses; ++i) std::fprintf(file, "address %s %s\n", addresses[i].address.s, addresses[i].interface.s);
     bool const written = std::fclose(file) == 0;  // outlives the guard in the page cache; a reboot ends what it names anyway
     return written && rename(draft.s, path.s) == 0;
@@ -137,7 +139,8 @@ bool sweep(char const* run_dir, char const* cgroup_base, char const* mark) {
     swept.mark = mark;
     for_each_record(run_dir, read_record);
     bool const ended = end_processes(cgroup_base);
-    if (!ended) log(Level::error, "what an earlier clusterd started here can't be ended, even by SIGKILL:%s; not started", swept.names.s);
+    if (!ended)
+        log(Level::error, "what an earlier clusterd started here can't be ended, even by SIGKILL:%s; not started", swept.names.s);
     int removed = 0;
     bool clean = ended;
     for (int i = 0; i < swept.n_addresses; ++i) {
@@ -145,11 +148,14 @@ bool sweep(char const* run_dir, char const* cgroup_base, char const* mark) {
         Removed const result = remove_address(owned.address.s, owned.interface.s);
         if (result == Removed::gone) ++removed;
         if (result != Removed::failed) continue;
-        log(Level::error, "address %s on %s, left by an earlier clusterd, can't be removed: %s; run `ip address del %s dev %s`. Not started",
+        log(Level::error,
+            "address %s on %s, left by an earlier clusterd, can't be removed: %s; run `ip address del %s dev %s`. Not started",
             owned.address.s, owned.interface.s, strerror(errno), owned.address.s, owned.interface.s);
         clean = false;
     }
-    if (swept.killed || removed) log(Level::warning, "an earlier clusterd ended without leaving: swept %d processes and %d addresses", swept.killed, removed);
+    if (swept.killed || removed)
+        log(Level::warning, "an earlier clusterd ended without leaving: swept %d processes and %d addresses", swept.killed,
+            removed);
     if (!clean) return false;
     for_each_record(run_dir, [](char const* path, char const*) { unlink(path); });
     if (cgroup_base[0]) {

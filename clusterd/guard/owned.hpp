@@ -19,8 +19,8 @@ struct OwnedProcess {
 };
 
 // Replaces the resource's file (removes it where nothing is owned). False: could not be written (errno).
-bool write_owned(char const* run_dir, char const* resource, OwnedProcess const* processes, int n_processes, OwnedAddress const* addresses,
-                 int n_addresses);
+bool write_owned(char const* run_dir, char const* resource, OwnedProcess const* processes, int n_processes,
+                 OwnedAddress const* addresses, int n_addresses);
 
 // Ends what a dead guard of the same run directory left behind: processes by cgroup, by record and by the mark in their
 // environment (`mark`: NAME=value), then addresses. False: something can't be ended (logged); nothing may be started.

@@ -3,10 +3,10 @@
 
 #include "clusterd/guard/util.hpp"
 
-#include <csignal>
-#include <cstdlib>
 #include <dirent.h>
 #include <sys/syscall.h>
+#include <csignal>
+#include <cstdlib>
 
 namespace clusterd::guard {
 
@@ -51,8 +51,8 @@ bool look_up(pid_t pid, Running& process) {
     if (!end) return false;
     int parent = 0;
     unsigned long long start = 0;
-    if (std::sscanf(end + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &process.state, &parent,
-                    &start) != 3)
+    if (std::sscanf(end + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &process.state,
+                    &parent, &start) != 3)
         return false;
     process.pid = pid;
     process.parent = parent;

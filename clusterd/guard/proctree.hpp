@@ -2,8 +2,8 @@
 // ancestor of everything that its children ever left behind.
 #pragma once
 
-#include <cstdint>
 #include <sys/types.h>
+#include <cstdint>
 
 namespace clusterd::guard {
 
@@ -15,7 +15,9 @@ struct Running {
 };
 
 bool look_up(pid_t pid, Running& process);  // false: there is none
-inline bool is_dead(Running const& process) { return process.state == 'Z' || process.state == 'X'; }
+inline bool is_dead(Running const& process) {
+    return process.state == 'Z' || process.state == 'X';
+}
 
 // Calls visit for every living process below `root`, but not for `except` and what is below it. 0 = no exception.
 void for_each_descendant(pid_t root, pid_t except, void (*visit)(Running const&, void*), void* context);

@@ -13,33 +13,34 @@
 namespace clusterd::guard {
 
 inline constexpr std::size_t max_payload = 64 * 1024;
-inline constexpr std::size_t max_name = 127;      // of a resource, an agent host
+inline constexpr std::size_t max_name = 127;  // of a resource, an agent host
 inline constexpr std::size_t max_role = 63;
-inline constexpr std::size_t max_arguments = 256; // argv, env
+inline constexpr std::size_t max_arguments = 256;  // argv, env
 
 enum class Message : std::uint16_t {
     // of agent hosts (and allowed to the worker)
-    spawn = 1,        // resource role cwd user has-output(u32) argc argv... envc env...   [+ fd]  -> pid
-    signal,           // resource role signal                                                  -> (nothing)
-    kill_all,         // resource                                                              -> remaining
-    processes,        // resource                                                              -> n, n x (role pid running wait_status)
-    count,            // resource                                                              -> n
-    own_address,      // resource address/prefix interface                                     -> (nothing)
-    disown_address,   // resource address/prefix interface                                     -> (nothing)
+    spawn = 1,    // resource role cwd user has-output(u32) argc argv... envc env...   [+ fd]  -> pid
+    signal,       // resource role signal                                                  -> (nothing)
+    kill_all,     // resource                                                              -> remaining
+    processes,    // resource                                                              -> n, n x (role pid running wait_status)
+    count,        // resource                                                              -> n
+    own_address,  // resource address/prefix interface                                     -> (nothing)
+    disown_address,  // resource address/prefix interface                                     -> (nothing)
     // of the worker
-    host = 32,        // name                                                                  -> (nothing) + fd
-    kill_host,        // name                                                                  -> (nothing)
-    emergency_stop,   // reason                                                                -> (nothing), or an error naming what is left
-    ready,            // no answer
-    status_line,      // text; no answer
-    left,             // no answer
-    permit_began,     // no answer: look at the shared memory now
+    host = 32,       // name                                                                  -> (nothing) + fd
+    kill_host,       // name                                                                  -> (nothing)
+    emergency_stop,  // reason                                                                -> (nothing), or an error naming what
+                     // is left
+    ready,           // no answer
+    status_line,     // text; no answer
+    left,            // no answer
+    permit_began,    // no answer: look at the shared memory now
     // of the guard
-    answer = 64,      // result 0: as above; 1: the reason
-    exited = 96,      // to the host that started it: resource role pid wait_status
-    leave,            // to the worker: SIGTERM came
-    host_gone,        // to the worker: name
-    emergency_done,   // to the worker: proven(u32) text
+    answer = 64,     // result 0: as above; 1: the reason
+    exited = 96,     // to the host that started it: resource role pid wait_status
+    leave,           // to the worker: SIGTERM came
+    host_gone,       // to the worker: name
+    emergency_done,  // to the worker: proven(u32) text
 };
 
 struct Header {
@@ -126,6 +127,8 @@ inline bool role_is(char const* role, char const* kind) {
     std::size_t const n = std::strlen(kind);
     return std::strncmp(role, kind, n) == 0 && (role[n] == 0 || role[n] == ':');
 }
-inline bool role_needs_permit(char const* role) { return !role_is(role, "stop") && !role_is(role, "status") && !role_is(role, "check"); }
+inline bool role_needs_permit(char const* role) {
+    return !role_is(role, "stop") && !role_is(role, "status") && !role_is(role, "check");
+}
 
 }  // namespace clusterd::guard

@@ -3,10 +3,10 @@
 #include "clusterd/guard/guard.hpp"
 #include "clusterd/guard/log.hpp"
 
+#include <sys/mman.h>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
-#include <sys/mman.h>
 
 namespace clusterd::guard {
 
@@ -30,7 +30,9 @@ void keep_all(bool across_exec) {
     }
 }
 
-char const* or_dash(char const* s) { return *s ? s : "-"; }
+char const* or_dash(char const* s) {
+    return *s ? s : "-";
+}
 
 bool write_state(FILE* file) {
     std::fputs(first_line, file);
@@ -92,7 +94,8 @@ bool read_process(char const* line, Read& r) {
 
 bool read_address(char const* line, Read& r) {
     char resource[128], address[64], interface[16];
-    if (r.next_address >= max_addresses || std::sscanf(line, "address %127s %63s %15s", resource, address, interface) != 3) return false;
+    if (r.next_address >= max_addresses || std::sscanf(line, "address %127s %63s %15s", resource, address, interface) != 3)
+        return false;
     OwnedAddress& owned = g.addresses[r.next_address++];
     owned.resource.set(resource);
     owned.address.set(address);
@@ -106,12 +109,18 @@ bool read_line(char const* line, Read& r) {
     if (std::strncmp(line, "host ", 5) == 0) return read_host(line, r);
     if (std::strncmp(line, "process ", 8) == 0) return read_process(line, r);
     if (std::strncmp(line, "address ", 8) == 0) return read_address(line, r);
-    if (std::strcmp(line, "end\n") == 0) r.ended = true;
-    else if (std::sscanf(line, "lock %d", &number) == 1) g.lock_fd = number;
-    else if (std::sscanf(line, "shared %d", &number) == 1) g.shared_fd = number;
-    else if (std::sscanf(line, "worker %d", &number) == 1) g.worker.pid = number;
-    else if (std::sscanf(line, "ready %d", &number) == 1) g.was_ready = number != 0;
-    else if (std::sscanf(line, "permit %d %lld %lld %u", &number, &r.permit_end, &r.kill, &r.worker_starts) == 4) g.permit_seen = number != 0;
+    if (std::strcmp(line, "end\n") == 0)
+        r.ended = true;
+    else if (std::sscanf(line, "lock %d", &number) == 1)
+        g.lock_fd = number;
+    else if (std::sscanf(line, "shared %d", &number) == 1)
+        g.shared_fd = number;
+    else if (std::sscanf(line, "worker %d", &number) == 1)
+        g.worker.pid = number;
+    else if (std::sscanf(line, "ready %d", &number) == 1)
+        g.was_ready = number != 0;
+    else if (std::sscanf(line, "permit %d %lld %lld %u", &number, &r.permit_end, &r.kill, &r.worker_starts) == 4)
+        g.permit_seen = number != 0;
     return true;
 }
 
@@ -148,10 +157,23 @@ void reexec() {
     number.add("%d", fd);
     setenv(variable, number.s, 1);
     keep_all(true);
-    char node[] = "--node", config[] = "--config", state[] = "--state-dir", run[] = "--run-dir", key[] = "--key", format[] = "--log-format";
+    char node[] = "--node", config[] = "--config", state[] = "--state-dir", run[] = "--run-dir", key[] = "--key",
+         format[] = "--log-format";
     Text<16> format_name{log_format_name()};
-    char* argv[] = {g.self.s, node, g.options.node.s, config, g.options.config.s, state, g.options.state_dir.s, run, g.options.run_dir.s, key,
-                    g.options.key.s, format, format_name.s, nullptr};
+    char* argv[] = {g.self.s,
+                    node,
+                    g.options.node.s,
+                    config,
+                    g.options.config.s,
+                    state,
+                    g.options.state_dir.s,
+                    run,
+                    g.options.run_dir.s,
+                    key,
+                    g.options.key.s,
+                    format,
+                    format_name.s,
+                    nullptr};
     execv(g.self.s, argv);
     log(Level::error, "can't execute %s: %s; the reload is not done", g.self.s, strerror(errno));
     keep_all(false);
@@ -159,7 +181,9 @@ void reexec() {
     close(fd);
 }
 
-bool inherited_state() { return getenv(variable) != nullptr; }
+bool inherited_state() {
+    return getenv(variable) != nullptr;
+}
 
 bool take_over_state() {
     std::uint64_t fd = 0;

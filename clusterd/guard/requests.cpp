@@ -7,10 +7,10 @@
 #include "clusterd/guard/proctree.hpp"
 #include "clusterd/guard/spawn.hpp"
 
+#include <sys/socket.h>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
-#include <sys/socket.h>
 
 namespace clusterd::guard {
 
@@ -22,7 +22,9 @@ alignas(8) char out[max_packet];
 bool current(ClientRef client) {
     return client.slot >= 0 && g.clients[client.slot].fd >= 0 && g.clients[client.slot].generation == client.generation;
 }
-ClientRef ref(int slot) { return {slot, g.clients[slot].generation}; }
+ClientRef ref(int slot) {
+    return {slot, g.clients[slot].generation};
+}
 
 void send_to(int slot, char const* data, std::size_t size, int fd = -1) {
     iovec io{const_cast<char*>(data), size};
@@ -82,9 +84,12 @@ bool owe(Message message, ClientRef client, std::uint64_t id, char const* name, 
 
 // The line that must never be crossed: what needs a permit is refused without one.
 bool refused(char const* what, char const* resource, bool needs_permit, Line& why) {
-    if (g.stop.active) why.add("%s of %s refused: an emergency stop is under way", what, resource);
-    else if (needs_permit && !permit_holds(boot_now())) why.add("%s of %s refused: no permit: this node may not have resources online now", what, resource);
-    else return false;
+    if (g.stop.active)
+        why.add("%s of %s refused: an emergency stop is under way", what, resource);
+    else if (needs_permit && !permit_holds(boot_now()))
+        why.add("%s of %s refused: no permit: this node may not have resources online now", what, resource);
+    else
+        return false;
     return true;
 }
 
@@ -109,7 +114,9 @@ SpawnFields fields;
 char path_variable[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 char lang_variable[] = "LANG=C.UTF-8";
 
-bool sets(char const* assignment, char const* name) { return std::strncmp(assignment, name, std::strlen(name)) == 0; }
+bool sets(char const* assignment, char const* name) {
+    return std::strncmp(assignment, name, std::strlen(name)) == 0;
+}
 
 bool take_strings(Unpacker& u, char** to, std::uint32_t& n) {
     n = u.number();
@@ -160,9 +167,12 @@ bool take_spawn(Unpacker& u, int fd, Line& why) {
         return false;
     }
     if (!good_resource(fields.resource, why)) return false;
-    if (fields.role[0] == 0 || std::strlen(fields.role) > max_role) why.add("spawn for %s: a role of 1 to %zu letters is needed", fields.resource, max_role);
-    else if (argc == 0 || fields.argv[0][0] == 0) why.add("spawn for %s: no command", fields.resource);
-    else if (fields.has_output && fd < 0) why.add("spawn for %s: the output descriptor is missing", fields.resource);
+    if (fields.role[0] == 0 || std::strlen(fields.role) > max_role)
+        why.add("spawn for %s: a role of 1 to %zu letters is needed", fields.resource, max_role);
+    else if (argc == 0 || fields.argv[0][0] == 0)
+        why.add("spawn for %s: no command", fields.resource);
+    else if (fields.has_output && fd < 0)
+        why.add("spawn for %s: the output descriptor is missing", fields.resource);
     return why.empty();
 }
 
@@ -170,7 +180,8 @@ bool take_spawn(Unpacker& u, int fd, Line& why) {
 Process* room_for(char const* resource, char const* role, Line& why) {
     for (Process& process : g.processes) {
         if (process.pid == 0 || !(process.resource == resource) || !(process.role == role)) continue;
-        if (!process.running) process = {};
+        if (!process.running)
+            process = {};
         else if (std::strcmp(role, "main") == 0 && !process.failed_start) {
             why.add("the main process of %s runs already (pid %d)", resource, process.pid);
             return nullptr;
@@ -190,7 +201,8 @@ Launched launch_for_resource(int output) {
     launch.output_fd = output;
     if (!g.cgroup.empty()) {
         launch.cgroup_fd = open_cgroup(g.cgroup, "res", fields.resource, launch.cgroup_fresh);
-        if (launch.cgroup_fd < 0) log(Level::warning, "resource %s: no cgroup: %s; its process group is used", fields.resource, strerror(errno));
+        if (launch.cgroup_fd < 0)
+            log(Level::warning, "resource %s: no cgroup: %s; its process group is used", fields.resource, strerror(errno));
     }
     Launched const started = clusterd::guard::launch(launch);
     int const error = errno;
@@ -239,11 +251,13 @@ void do_signal(int slot, std::uint64_t id, Unpacker& u) {
     if (!u.complete() || number < 0 || number >= NSIG) why.set("signal: the request doesn't parse");
     bool found = false;
     for (Process const& process : g.processes) {
-        if (!why.empty() || process.pid == 0 || !process.running || !(process.resource == resource) || !(process.role == role)) continue;
+        if (!why.empty() || process.pid == 0 || !process.running || !(process.resource == resource) || !(process.role == role))
+            continue;
         found = true;
         // A one-shot is what its shell started, too; a daemon's main process knows its own children.
         pid_t const to = process.role == "main" ? process.pid : -process.pid;
-        if (kill(to, number) != 0 && kill(process.pid, number) != 0) why.add("signal %d to %s of %s: %s", number, role, resource, strerror(errno));
+        if (kill(to, number) != 0 && kill(process.pid, number) != 0)
+            why.add("signal %d to %s of %s: %s", number, role, resource, strerror(errno));
     }
     if (why.empty() && !found) why.add("no %s process of %s runs", role, resource);
     answer(ref(slot), id, why.empty() ? nullptr : why.s);
@@ -278,17 +292,24 @@ void do_own_address(int slot, std::uint64_t id, Unpacker& u, bool own) {
     Line why;
     OwnedAddress* free = nullptr;
     OwnedAddress* same = nullptr;
-    if (!u.complete()) why.set("own_address: the request doesn't parse");
+    if (!u.complete())
+        why.set("own_address: the request doesn't parse");
     else if (!good_resource(resource, why)) {
-    } else if (!valid_address(address)) why.add("'%.64s' is no address with prefix", address);
-    else if (interface[0] == 0 || std::strlen(interface) > 15) why.add("'%.64s' is no interface's name", interface);
-    else if (own) refused(address, resource, true, why);
+    } else if (!valid_address(address))
+        why.add("'%.64s' is no address with prefix", address);
+    else if (interface[0] == 0 || std::strlen(interface) > 15)
+        why.add("'%.64s' is no interface's name", interface);
+    else if (own)
+        refused(address, resource, true, why);
     for (OwnedAddress& owned : g.addresses) {
-        if (owned.address.empty()) free = free ? free : &owned;
-        else if (owned.resource == resource && owned.address == address && owned.interface == interface) same = &owned;
+        if (owned.address.empty())
+            free = free ? free : &owned;
+        else if (owned.resource == resource && owned.address == address && owned.interface == interface)
+            same = &owned;
     }
     if (why.empty() && own && !same) {
-        if (!free) why.add("%d addresses are owned already", max_addresses);
+        if (!free)
+            why.add("%d addresses are owned already", max_addresses);
         else {
             free->resource.set(resource);
             free->address.set(address);
@@ -309,8 +330,10 @@ void do_own_address(int slot, std::uint64_t id, Unpacker& u, bool own) {
 void do_count(int slot, std::uint64_t id, Unpacker& u, bool kill_all) {
     char const* resource = u.text();
     Line why;
-    if (!u.complete()) why.set("count: the request doesn't parse");
-    else good_resource(resource, why);
+    if (!u.complete())
+        why.set("count: the request doesn't parse");
+    else
+        good_resource(resource, why);
     if (!why.empty()) {
         answer(ref(slot), id, why.s);
         return;
@@ -327,62 +350,84 @@ void do_count(int slot, std::uint64_t id, Unpacker& u, bool kill_all) {
 
 void do_worker_request(Message message, std::uint64_t id, Unpacker& u) {
     switch (message) {
-    case Message::host:
-    case Message::kill_host: {
-        char const* name = u.text();
-        if (!u.complete() || !safe_name(name)) {
-            answer(ref(0), id, "host: not a name of an agent host");
+        case Message::host:
+        case Message::kill_host: {
+            char const* name = u.text();
+            if (!u.complete() || !safe_name(name)) {
+                answer(ref(0), id, "host: not a name of an agent host");
+                return;
+            }
+            int const index = find_host(name);
+            if (message == Message::kill_host && index >= 0) kill_host(index);
+            owe(message, ref(0), id, name, 2 * kill_limit);
             return;
         }
-        int const index = find_host(name);
-        if (message == Message::kill_host && index >= 0) kill_host(index);
-        owe(message, ref(0), id, name, 2 * kill_limit);
-        return;
-    }
-    case Message::emergency_stop: {
-        char const* reason = u.text();
-        if (g.stop.active && g.stop.reported) answer(ref(0), id, g.stop.reason.s);
-        else if (owe(Message::emergency_stop, ref(0), id, "", 0)) begin_stop(u.complete() && reason[0] ? reason : "the worker asks for it");
-        return;
-    }
-    case Message::ready:
-        g.worker.ready = true;
-        if (!g.was_ready || g.reloading) notify("READY=1");
-        g.was_ready = true;
-        g.reloading = false;
-        return;
-    case Message::status_line: {
-        Line status;
-        status.add("STATUS=%.400s", u.text());
-        for (char* c = status.s; *c; ++c)
-            if (*c == '\n') *c = ' ';
-        notify(status.s);
-        return;
-    }
-    case Message::left:
-        log(Level::notice, "left the cluster");
-        g.left = true;
-        g.leave_until = boot_now() + 5 * second;  // for the worker to end by itself
-        return;
-    case Message::permit_began: return;  // every turn of the loop looks at the permit
-    default: answer(ref(0), id, "not a request"); return;
+        case Message::emergency_stop: {
+            char const* reason = u.text();
+            if (g.stop.active && g.stop.reported)
+                answer(ref(0), id, g.stop.reason.s);
+            else if (owe(Message::emergency_stop, ref(0), id, "", 0))
+                begin_stop(u.complete() && reason[0] ? reason : "the worker asks for it");
+            return;
+        }
+        case Message::ready:
+            g.worker.ready = true;
+            if (!g.was_ready || g.reloading) notify("READY=1");
+            g.was_ready = true;
+            g.reloading = false;
+            return;
+        case Message::status_line: {
+            Line status;
+            status.add("STATUS=%.400s", u.text());
+            for (char* c = status.s; *c; ++c)
+                if (*c == '\n') *c = ' ';
+            notify(status.s);
+            return;
+        }
+        case Message::left:
+            log(Level::notice, "left the cluster");
+            g.left = true;
+            g.leave_until = boot_now() + 5 * second;  // for the worker to end by itself
+            return;
+        case Message::permit_began:
+            return;  // every turn of the loop looks at the permit
+        default:
+            answer(ref(0), id, "not a request");
+            return;
     }
 }
 
 void handle_request(int slot, Header const& header, Unpacker& u, int fd) {
     auto const message = static_cast<Message>(header.message);
     switch (message) {
-    case Message::spawn: do_spawn(slot, header.id, u, fd); return;
-    case Message::signal: do_signal(slot, header.id, u); return;
-    case Message::kill_all: do_count(slot, header.id, u, true); return;
-    case Message::processes: do_processes(slot, header.id, u); return;
-    case Message::count: do_count(slot, header.id, u, false); return;
-    case Message::own_address: do_own_address(slot, header.id, u, true); return;
-    case Message::disown_address: do_own_address(slot, header.id, u, false); return;
-    default: break;
+        case Message::spawn:
+            do_spawn(slot, header.id, u, fd);
+            return;
+        case Message::signal:
+            do_signal(slot, header.id, u);
+            return;
+        case Message::kill_all:
+            do_count(slot, header.id, u, true);
+            return;
+        case Message::processes:
+            do_processes(slot, header.id, u);
+            return;
+        case Message::count:
+            do_count(slot, header.id, u, false);
+            return;
+        case Message::own_address:
+            do_own_address(slot, header.id, u, true);
+            return;
+        case Message::disown_address:
+            do_own_address(slot, header.id, u, false);
+            return;
+        default:
+            break;
     }
-    if (slot == 0) do_worker_request(message, header.id, u);
-    else answer(ref(slot), header.id, "not a request that an agent host may make");
+    if (slot == 0)
+        do_worker_request(message, header.id, u);
+    else
+        answer(ref(slot), header.id, "not a request that an agent host may make");
 }
 
 int passed_fd(msghdr& message) {
@@ -393,8 +438,10 @@ int passed_fd(msghdr& message) {
         for (std::size_t i = 0; i < n; ++i) {
             int one;
             std::memcpy(&one, CMSG_DATA(c) + i * sizeof(int), sizeof one);
-            if (fd < 0) fd = one;
-            else close(one);
+            if (fd < 0)
+                fd = one;
+            else
+                close(one);
         }
     }
     return fd;
@@ -404,7 +451,8 @@ void client_hung_up(int slot) {
     client_closed(slot);
     if (slot == 0) {
         if (!g.left && g.worker.pid) kill(g.worker.pid, SIGKILL);  // most often it is dead already, and will be reaped
-    } else if (g.hosts[slot - 1].pid) kill_host(slot - 1);
+    } else if (g.hosts[slot - 1].pid)
+        kill_host(slot - 1);
 }
 
 }  // namespace
@@ -431,7 +479,8 @@ void handle_message(int slot) {
     if (!u.header(header) || static_cast<std::size_t>(n) > max_packet) {
         log(Level::error, "a message of %s doesn't parse: it is ignored", slot == 0 ? "the worker" : g.hosts[slot - 1].name.s);
         if (u.ok && header.magic == Header::magic_value) answer(ref(slot), header.id, "the request is too large");
-    } else handle_request(slot, header, u, fd);
+    } else
+        handle_request(slot, header, u, fd);
     if (fd >= 0) close(fd);
 }
 
@@ -444,8 +493,10 @@ void handle_start(int index) {
     close(process.error_fd);
     process.error_fd = -1;
     process.failed_start = n > 0;
-    if (n > 0) answer(process.asked_by, process.id, why.s);
-    else answer_number(process.asked_by, process.id, static_cast<std::uint32_t>(process.pid));
+    if (n > 0)
+        answer(process.asked_by, process.id, why.s);
+    else
+        answer_number(process.asked_by, process.id, static_cast<std::uint32_t>(process.pid));
 }
 
 void answer(ClientRef client, std::uint64_t id, char const* error) {
@@ -512,41 +563,47 @@ void pay_owed(std::int64_t now) {
         }
         Line why;
         switch (due.message) {
-        case Message::kill_all: {
-            int const left = alive_of(due.name.s);
-            if (left != 0 && !late) {
-                kill_resource(due.name.s);
-                owed.quiet = false;
+            case Message::kill_all: {
+                int const left = alive_of(due.name.s);
+                if (left != 0 && !late) {
+                    kill_resource(due.name.s);
+                    owed.quiet = false;
+                    continue;
+                }
+                // By the process tree, one look isn't enough: a program in the middle of its exec shows no environment for an
+                // instant.
+                if (left == 0 && g.cgroup.empty() && !owed.quiet) {
+                    owed.quiet = true;
+                    continue;
+                }
+                owed = {};
+                if (left == 0) forget_ended(due.name.s);
+                answer_number(due.client, due.id, static_cast<std::uint32_t>(left));
                 continue;
             }
-            // By the process tree, one look isn't enough: a program in the middle of its exec shows no environment for an instant.
-            if (left == 0 && g.cgroup.empty() && !owed.quiet) {
-                owed.quiet = true;
+            case Message::kill_host:
+                if (find_host(due.name.s) >= 0 && !late) continue;
+                owed = {};
+                why.add("agent host %s can't be killed", due.name.s);
+                answer(due.client, due.id, find_host(due.name.s) >= 0 ? why.s : nullptr);
+                continue;
+            case Message::host: {
+                int index = find_host(due.name.s);
+                bool const must_wait = g.stop.active || (index >= 0 && g.hosts[index].dying);
+                if (must_wait && !late) continue;
+                owed = {};
+                if (must_wait)
+                    why.add("agent host %s: the old one is still being ended", due.name.s);
+                else if (index < 0 && start_host(due.name.s, why))
+                    index = find_host(due.name.s);
+                if (why.empty())
+                    answer_host(due.client, due.id, index);
+                else
+                    answer(due.client, due.id, why.s);
                 continue;
             }
-            owed = {};
-            if (left == 0) forget_ended(due.name.s);
-            answer_number(due.client, due.id, static_cast<std::uint32_t>(left));
-            continue;
-        }
-        case Message::kill_host:
-            if (find_host(due.name.s) >= 0 && !late) continue;
-            owed = {};
-            why.add("agent host %s can't be killed", due.name.s);
-            answer(due.client, due.id, find_host(due.name.s) >= 0 ? why.s : nullptr);
-            continue;
-        case Message::host: {
-            int index = find_host(due.name.s);
-            bool const must_wait = g.stop.active || (index >= 0 && g.hosts[index].dying);
-            if (must_wait && !late) continue;
-            owed = {};
-            if (must_wait) why.add("agent host %s: the old one is still being ended", due.name.s);
-            else if (index < 0 && start_host(due.name.s, why)) index = find_host(due.name.s);
-            if (why.empty()) answer_host(due.client, due.id, index);
-            else answer(due.client, due.id, why.s);
-            continue;
-        }
-        default: continue;  // emergency_stop: answered when it is done
+            default:
+                continue;  // emergency_stop: answered when it is done
         }
     }
 }

@@ -5,16 +5,16 @@
 // either the old or the new value behind, never a mixture. Nothing here waits. libc and <atomic> only: the guard includes it.
 #pragma once
 
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 namespace clusterd::guard {
 
@@ -49,17 +49,18 @@ struct Shared {
     std::uint64_t size = 0;
 
     // Written by the worker.
-    std::atomic<std::int64_t> permit_end_ns{0};  // CLOCK_BOOTTIME; 0 or past = none. After none -> valid: GuardClient::permit_began()
+    std::atomic<std::int64_t> permit_end_ns{
+        0};  // CLOCK_BOOTTIME; 0 or past = none. After none -> valid: GuardClient::permit_began()
     std::atomic<std::int64_t> kill_ns{250'000'000};  // K: the emergency stop starts at permit_end - K
-    std::atomic<std::uint64_t> alive{0};         // moves at least once a second while the worker's loop runs
+    std::atomic<std::uint64_t> alive{0};             // moves at least once a second while the worker's loop runs
 
     // Written by the guard.
-    std::atomic<std::uint32_t> granted{0};            // bits of Granted
-    std::atomic<std::uint32_t> worker_starts{0};      // 1 = the first
-    std::atomic<std::uint32_t> emergency_stops{0};    // begun
-    std::atomic<std::uint32_t> emergency_unproven{0}; // of them: not all could be proven stopped in 5 s
-    std::atomic<std::int64_t> emergency_begun_ns{0};  // CLOCK_BOOTTIME, of the latest
-    std::atomic<std::int64_t> emergency_done_ns{0};   // CLOCK_BOOTTIME; < begun while it is under way
+    std::atomic<std::uint32_t> granted{0};             // bits of Granted
+    std::atomic<std::uint32_t> worker_starts{0};       // 1 = the first
+    std::atomic<std::uint32_t> emergency_stops{0};     // begun
+    std::atomic<std::uint32_t> emergency_unproven{0};  // of them: not all could be proven stopped in 5 s
+    std::atomic<std::int64_t> emergency_begun_ns{0};   // CLOCK_BOOTTIME, of the latest
+    std::atomic<std::int64_t> emergency_done_ns{0};    // CLOCK_BOOTTIME; < begun while it is under way
 
     struct ResumeCopy {
         std::atomic<std::uint64_t> sequence{0};  // 0 = not valid (never written, or being written)

@@ -1,9 +1,6 @@
 // fork and exec, with care; see spawn.hpp.
 #include "clusterd/guard/spawn.hpp"
 
-#include <cerrno>
-#include <csignal>
-#include <cstdlib>
 #include <grp.h>
 #include <linux/close_range.h>
 #include <linux/sched.h>
@@ -12,6 +9,9 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
 
 namespace clusterd::guard {
 

@@ -2,14 +2,14 @@
 // Nothing allocates: after mlockall the guard needs no memory that it hasn't got.
 #pragma once
 
+#include <fcntl.h>
+#include <unistd.h>
 #include <cstdarg>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
-#include <fcntl.h>
-#include <unistd.h>
 
 namespace clusterd::guard {
 

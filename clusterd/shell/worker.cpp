@@ -129,7 +129,6 @@ Result<Done> Worker::open() {
 }
 
 void Worker::start() {
-    permit(node_->permit_end());  // of a predecessor's
     guard_->ready();
     happen(event::Tick{});
 }

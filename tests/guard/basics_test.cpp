@@ -3,17 +3,18 @@
 
 #include "clusterd/guard/protocol.hpp"
 
-#include <cstdio>
-#include <cstring>
-#include <filesystem>
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <random>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <random>
 
 namespace clusterd::guard_test {
 namespace {
@@ -30,8 +31,7 @@ TEST(GuardProgram, NeedsNothingButLibc) {
     while (std::fgets(line, sizeof line, pipe))
         if (std::strstr(line, "(NEEDED)")) needed.push_back(std::strchr(line, '['));
     pclose(pipe);
-    for (auto const& library : needed)
-        EXPECT_TRUE(library.starts_with("[libc.so.") || library.starts_with("[ld-linux")) << library;
+    for (auto const& library : needed) EXPECT_TRUE(library.starts_with("[libc.so.") || library.starts_with("[ld-linux")) << library;
     EXPECT_FALSE(needed.empty());
 }
 
@@ -59,6 +59,8 @@ TEST(GuardProgram, RefusesToStartWithoutASafeKey) {
     auto const missing = world.run({"--node", "alpha"});
     EXPECT_EQ(missing.first, 1);
     EXPECT_THAT(missing.second, HasSubstr("clusterctl key new"));
+    std::ofstream(world.dir + "/key") << "again\n";  // the world's end needs it
+    std::filesystem::permissions(world.dir + "/key", std::filesystem::perms(0600));
 }
 
 TEST(GuardProgram, RefusesARunDirectoryInUse) {
@@ -83,8 +85,8 @@ TEST(GuardProgram, PassesItsOptionsToTheWorkerAndLogsJson) {
     World world;
     world.start({}, {"--log-format", "json"});
     auto const worker = world.worker();
-    EXPECT_EQ(worker->arguments, " --node alpha --config " + world.dir + "/cluster.xml --state-dir " + world.dir + "/state --run-dir " + world.dir +
-                                     "/run --key " + world.dir + "/key --log-format json");
+    EXPECT_EQ(worker->arguments, " --node alpha --config " + world.dir + "/cluster.xml --state-dir " + world.dir +
+                                     "/state --run-dir " + world.dir + "/run --key " + world.dir + "/key --log-format json");
     EXPECT_FALSE(worker->resumed);
     kill(worker->pid, SIGKILL);
     auto const next = world.worker();
@@ -104,7 +106,8 @@ protected:
     World world;
     ChildPtr worker, agent;
 };
-INSTANTIATE_TEST_SUITE_P(With, Spawning, testing::Values(true, false), [](auto const& p) { return p.param ? "cgroups" : "process_groups"; });
+INSTANTIATE_TEST_SUITE_P(With, Spawning, testing::Values(true, false),
+                         [](auto const& p) { return p.param ? "cgroups" : "process_groups"; });
 
 TEST_P(Spawning, TellsTheHostAtOnceHowAProcessEnded) {
     auto const pid = agent->guard->spawn({"web", "main", {"sh", "-c", "exit 3"}, {}, "", "", -1});
@@ -124,8 +127,15 @@ TEST_P(Spawning, TellsTheHostAtOnceHowAProcessEnded) {
 TEST_P(Spawning, GivesACommandItsUserDirectoryEnvironmentAndOutput) {
     int out[2];
     ASSERT_EQ(pipe2(out, O_CLOEXEC), 0);
-    SpawnRequest request{"web", "start", {"sh", "-c", "pwd; echo $COLOUR; echo $CLUSTERD_RESOURCE; id -un; ls /proc/self/fd | wc -l; chrt -p $$ | head -1; ps -o ni= $$; echo >&2 oops"},
-                         {"COLOUR=blue"}, "/usr", is_root() ? "nobody" : "", out[1]};
+    SpawnRequest request{"web",
+                         "start",
+                         {"sh", "-c",
+                          "pwd; echo $COLOUR; echo $CLUSTERD_RESOURCE; id -un; ls /proc/self/fd | wc -l; chrt -p $$ | head -1; ps "
+                          "-o ni= $$; echo >&2 oops"},
+                         {"COLOUR=blue"},
+                         "/usr",
+                         is_root() ? "nobody" : "",
+                         out[1]};
     ASSERT_TRUE(agent->guard->spawn(request));
     close(out[1]);
     std::string text;
@@ -203,7 +213,8 @@ TEST(GuardSocket, SurvivesWhateverIsSentToIt) {
         if (bytes.size() >= sizeof(guard::Header) && i % 3) {  // a good header, no id: then no answers fill the socket
             guard::Header header;
             header.message = static_cast<std::uint16_t>(i % 3 == 1 ? random() % 8 : random() % 100);
-            if (header.message == 35 || header.message == 37 || header.message == 34) continue;  // ready, left, emergency_stop: valid without fields
+            if (header.message == 35 || header.message == 37 || header.message == 34)
+                continue;  // ready, left, emergency_stop: valid without fields
             std::memcpy(bytes.data(), &header, sizeof header);
             if (i % 2)
                 for (std::size_t at = sizeof header; at < bytes.size(); ++at) bytes[at] = static_cast<char>(random() % 3 ? 0 : 'a');

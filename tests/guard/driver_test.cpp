@@ -9,8 +9,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <thread>
 #include <unistd.h>
+#include <thread>
 
 namespace clusterd::guard_test {
 namespace {
@@ -28,7 +28,8 @@ protected:
         agent = world.agent(*worker);
     }
     // As the agent host does: its client's events go to the hub.
-    DriverPtr driver(DriverPtr (*make)(ResourceSpec const&, DriverContext), Child& host, std::map<std::string, std::string> attributes) {
+    DriverPtr driver(DriverPtr (*make)(ResourceSpec const&, DriverContext), Child& host,
+                     std::map<std::string, std::string> attributes) {
         ResourceSpec resource;
         resource.name = "web";
         resource.attributes = std::move(attributes);
@@ -63,7 +64,8 @@ protected:
     std::string told;
     std::jthread feeding;
 };
-INSTANTIATE_TEST_SUITE_P(With, Drivers, testing::Values(true, false), [](auto const& p) { return p.param ? "cgroups" : "process_groups"; });
+INSTANTIATE_TEST_SUITE_P(With, Drivers, testing::Values(true, false),
+                         [](auto const& p) { return p.param ? "cgroups" : "process_groups"; });
 
 TEST_P(Drivers, AProcessThatEndsIsKnownAtOnceAndComesBack) {
     auto const web = driver(make_process_driver, *agent, {{"command", "sleep 1000"}});
@@ -74,14 +76,16 @@ TEST_P(Drivers, AProcessThatEndsIsKnownAtOnceAndComesBack) {
     EXPECT_TRUE(was_told("was killed by SIGKILL"));
     EXPECT_EQ(web->probe(soon()).state, ResourceState::failed);
     ASSERT_EQ(web->start(soon()).state, ResourceState::online);
-    ASSERT_TRUE(until([&] { return text_of("/proc/" + std::to_string(agent->guard->processes("web")->front().pid) + "/comm") == "sleep\n"; }))
-        << "and lives, though its cgroup was killed before";
+    ASSERT_TRUE(until([&] {
+        return text_of("/proc/" + std::to_string(agent->guard->processes("web")->front().pid) + "/comm") == "sleep\n";
+    })) << "and lives, though its cgroup was killed before";
     EXPECT_EQ(web->stop(soon()).state, ResourceState::offline);
     EXPECT_EQ(web->probe(soon()).state, ResourceState::offline) << "stopped, not failed";
 }
 
 TEST_P(Drivers, AStoppedProcessLeavesNothingBehind) {
-    auto const web = driver(make_process_driver, *agent, {{"command", "sh -c 'setsid sleep 1000 & setsid sh -c \"setsid sleep 1000 & wait\" & wait'"}});
+    auto const web = driver(make_process_driver, *agent,
+                            {{"command", "sh -c 'setsid sleep 1000 & setsid sh -c \"setsid sleep 1000 & wait\" & wait'"}});
     ASSERT_EQ(web->start(soon()).state, ResourceState::online);
     EXPECT_TRUE(until([&] { return *agent->guard->count("web") >= 4; }));
     EXPECT_EQ(web->stop(soon()).state, ResourceState::offline);
@@ -112,7 +116,10 @@ TEST_P(Drivers, AfterAnEmergencyStopTheProcessIsOfflineAndNotFailed) {
 TEST_P(Drivers, WithoutAPermitOnlyTheStartIsRefused) {
     std::string const up = world.dir + "/up";
     auto const web = driver(make_script_driver, *agent,
-                            {{"start", "touch " + up}, {"stop", "rm -f " + up}, {"status", "sh -c 'test -e " + up + " || exit 3'"}, {"status-every", "1h"}});
+                            {{"start", "touch " + up},
+                             {"stop", "rm -f " + up},
+                             {"status", "sh -c 'test -e " + up + " || exit 3'"},
+                             {"status-every", "1h"}});
     ASSERT_EQ(web->start(soon()).state, ResourceState::online);
     EXPECT_EQ(web->probe(soon()).state, ResourceState::online);
     EXPECT_EQ(web->stop(soon()).state, ResourceState::offline);
@@ -121,7 +128,10 @@ TEST_P(Drivers, WithoutAPermitOnlyTheStartIsRefused) {
     EXPECT_TRUE(until([&] { return !alive(agent->pid); }));
     next = world.agent(*worker);
     auto const again = driver(make_script_driver, *next,
-                              {{"start", "touch " + up}, {"stop", "rm -f " + up}, {"status", "sh -c 'test -e " + up + " || exit 3'"}, {"status-every", "1h"}});
+                              {{"start", "touch " + up},
+                               {"stop", "rm -f " + up},
+                               {"status", "sh -c 'test -e " + up + " || exit 3'"},
+                               {"status-every", "1h"}});
     EXPECT_EQ(again->probe(soon()).state, ResourceState::offline);
     auto const refused = again->start(soon());
     EXPECT_EQ(refused.state, ResourceState::failed);

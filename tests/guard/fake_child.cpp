@@ -1,12 +1,12 @@
 // Stands in for clusterd-worker or cluster-agent: gives its descriptors to the test that listens on $FAKE_SOCKET and does what it
 // is told there ("exit N", "fork": leave a child in a session of its own). $FAKE_WORKER_EXIT: the worker refuses to start.
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 namespace {
 
@@ -52,7 +52,8 @@ int main(int argc, char** argv) {
     std::string text = worker ? "worker -" : std::string("agent ") + (argc > 1 ? argv[1] : "?");
     text += " " + std::to_string(getpid()) + " " + (resume ? resume : "0");
     for (int i = 1; worker && i < argc; ++i) text += std::string(" ") + argv[i];
-    introduce(fd, text, number_from("CLUSTERD_GUARD_FD"), worker ? number_from("CLUSTERD_SHARED_FD") : number_from("CLUSTERD_WORKER_FD"));
+    introduce(fd, text, number_from("CLUSTERD_GUARD_FD"),
+              worker ? number_from("CLUSTERD_SHARED_FD") : number_from("CLUSTERD_WORKER_FD"));
     // The test holds them now: where it closes them, or the guard does, there must be no other copy.
     close(number_from("CLUSTERD_GUARD_FD"));
     if (!worker) close(number_from("CLUSTERD_WORKER_FD"));

@@ -1,9 +1,6 @@
 // The guard's life and its children's: a dead worker, a dead host, SIGHUP, leaving, a killed guard and what the next one finds.
 #include "tests/guard/world.hpp"
 
-#include <cstdlib>
-#include <cstring>
-#include <filesystem>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -13,6 +10,9 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
 
 namespace clusterd::guard_test {
 namespace {
@@ -48,7 +48,8 @@ protected:
     ChildPtr worker, agent;
     pid_t web = 0, web_daemon = 0;
 };
-INSTANTIATE_TEST_SUITE_P(With, Life, testing::Values(true, false), [](auto const& p) { return p.param ? "cgroups" : "process_groups"; });
+INSTANTIATE_TEST_SUITE_P(With, Life, testing::Values(true, false),
+                         [](auto const& p) { return p.param ? "cgroups" : "process_groups"; });
 
 TEST_P(Life, ADeadWorkerIsFollowedByOneThatGoesOn) {
     start();
@@ -217,13 +218,16 @@ TEST(Notify, SaysReadyAliveStoppingAndReloading) {
     std::string const name = world.dir + "/notify";
     at.sun_path[0] = 0;  // an abstract one, as in containers
     std::memcpy(at.sun_path + 1, name.data(), name.size());
-    ASSERT_EQ(bind(fd, reinterpret_cast<sockaddr const*>(&at), static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size())), 0);
+    ASSERT_EQ(
+        bind(fd, reinterpret_cast<sockaddr const*>(&at), static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size())),
+        0);
     std::string all;
     auto const hears = [&](std::string const& text, std::chrono::milliseconds limit = 20s) {
         return until(
             [&] {
                 char buffer[1024];
-                for (ssize_t n; (n = recv(fd, buffer, sizeof buffer, MSG_DONTWAIT)) > 0;) all.append(buffer, static_cast<std::size_t>(n)).append("\n");
+                for (ssize_t n; (n = recv(fd, buffer, sizeof buffer, MSG_DONTWAIT)) > 0;)
+                    all.append(buffer, static_cast<std::size_t>(n)).append("\n");
                 return all.find(text) != std::string::npos;
             },
             limit);

@@ -1,16 +1,16 @@
 // The permit's end, enforced: with the worker frozen, dead or cut off, with the guard itself frozen, with many processes.
 #include "tests/guard/world.hpp"
 
-#include <cstdio>
-#include <cstdlib>
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
-#include <thread>
 #include <unistd.h>
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
 
 namespace clusterd::guard_test {
 namespace {
@@ -22,7 +22,9 @@ bool own_network() {
     static bool const made = is_root() && unshare(CLONE_NEWNET) == 0 && std::system("ip link set lo up") == 0;
     return made;
 }
-bool has_address(std::string const& address) { return std::system(("ip -o address show dev lo | grep -q '" + address + "'").c_str()) == 0; }
+bool has_address(std::string const& address) {
+    return std::system(("ip -o address show dev lo | grep -q '" + address + "'").c_str()) == 0;
+}
 
 class Permit : public testing::TestWithParam<bool> {
 protected:
@@ -37,7 +39,9 @@ protected:
     void own(std::string const& address) {
         if (!network) return;
         ASSERT_TRUE(agent->guard->own_address("ip", address, "lo"));
-        ASSERT_EQ(std::system(("ip address add " + address + " dev lo nodad 2>/dev/null || ip address add " + address + " dev lo").c_str()), 0);
+        ASSERT_EQ(std::system(
+                      ("ip address add " + address + " dev lo nodad 2>/dev/null || ip address add " + address + " dev lo").c_str()),
+                  0);
         ASSERT_TRUE(has_address(address));
     }
     // Starts n processes, each with a daemon that left its session; returns all their pids.
@@ -60,7 +64,8 @@ protected:
     bool network = false;
     ChildPtr worker, agent;
 };
-INSTANTIATE_TEST_SUITE_P(With, Permit, testing::Values(true, false), [](auto const& p) { return p.param ? "cgroups" : "process_groups"; });
+INSTANTIATE_TEST_SUITE_P(With, Permit, testing::Values(true, false),
+                         [](auto const& p) { return p.param ? "cgroups" : "process_groups"; });
 
 TEST_P(Permit, NothingThatNeedsOneStartsWithoutIt) {
     for (char const* role : {"main", "start", "prepare", "checker", "stopper"}) {
@@ -103,8 +108,10 @@ TEST_P(Permit, ItsEndStopsEverythingWhileTheWorkerIsFrozen) {
     EXPECT_TRUE(until([&] { return !alive(agent->pid) && !alive(other->pid) && !alive(forked); }));
     ASSERT_TRUE(until([&] { return worker->shared->emergency_done_ns.load() > worker->shared->emergency_begun_ns.load(); }));
     std::int64_t const begun = worker->shared->emergency_begun_ns, done = worker->shared->emergency_done_ns;
-    std::printf("[ MEASURED ] %zu processes: begun %.2f ms after permit end - K, proven stopped %.2f ms later, %.2f ms before the end\n", pids.size() * 2,
-                static_cast<double>(begun - (end - 250'000'000)) / 1e6, static_cast<double>(done - begun) / 1e6, static_cast<double>(end - done) / 1e6);
+    std::printf(
+        "[ MEASURED ] %zu processes: begun %.2f ms after permit end - K, proven stopped %.2f ms later, %.2f ms before the end\n",
+        pids.size() * 2, static_cast<double>(begun - (end - 250'000'000)) / 1e6, static_cast<double>(done - begun) / 1e6,
+        static_cast<double>(end - done) / 1e6);
     EXPECT_GE(begun, end - 250'000'000) << "not before its time";
     EXPECT_LT(done, end + 250'000'000) << "the budget K, doubled for a busy test machine";
     EXPECT_GT(dead, 0);

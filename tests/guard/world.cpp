@@ -1,25 +1,25 @@
 // The world of the guard's tests; see world.hpp.
 #include "tests/guard/world.hpp"
 
-#include <cstdlib>
-#include <cstring>
 #include <fcntl.h>
-#include <filesystem>
-#include <fstream>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <sstream>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <thread>
 #include <time.h>
 #include <unistd.h>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <thread>
 
 namespace clusterd::guard_test {
 
@@ -53,7 +53,9 @@ bool until(std::function<bool()> condition, std::chrono::milliseconds limit) {
     return true;
 }
 
-bool is_root() { return geteuid() == 0; }
+bool is_root() {
+    return geteuid() == 0;
+}
 
 Child::~Child() {
     guard.reset();
@@ -62,7 +64,9 @@ Child::~Child() {
     if (shared) munmap(shared, sizeof *shared);
 }
 
-void Child::order(std::string const& text) const { ASSERT_EQ(send(connection, text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size())); }
+void Child::order(std::string const& text) const {
+    ASSERT_EQ(send(connection, text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
+}
 
 pid_t Child::fork_a_child() const {
     order("fork");
@@ -119,7 +123,8 @@ World::~World() {
         waitpid(pid, nullptr, 0);
     }
     // The next start sweeps: that is also the tidiest way to end what a failed test left.
-    run({"--node", "alpha"}, {{"FAKE_WORKER_EXIT", "1"}});
+    auto const swept = run({"--node", "alpha"}, {{"FAKE_WORKER_EXIT", "1"}});
+    EXPECT_EQ(swept.second.find("ot started"), std::string::npos) << swept.second;
     for (pid_t one : seen)
         if (alive(one)) kill(one, SIGKILL);
     while (waitpid(-1, nullptr, WNOHANG) > 0) {
@@ -146,7 +151,8 @@ void hide_cgroups() {
     for (auto const& at : found) umount2(at.c_str(), MNT_DETACH);
 }
 
-[[noreturn]] void exec_guard(World const& world, std::vector<std::string> arguments, std::map<std::string, std::string> const& env, std::string const& log) {
+[[noreturn]] void exec_guard(World const& world, std::vector<std::string> arguments, std::map<std::string, std::string> const& env,
+                             std::string const& log) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);  // a killed test leaves no guard behind
     int const out = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
     dup2(out, 2);
@@ -159,8 +165,10 @@ void hide_cgroups() {
     std::string const program = world.dir + "/bin/clusterd";
     arguments.insert(arguments.begin(), program);
     for (char const* option : {"--config", "/cluster.xml", "--state-dir", "/state", "--run-dir", "/run", "--key", "/key"})
-        if (option[0] == '-') arguments.insert(arguments.begin() + 1, option);
-        else arguments.insert(arguments.begin() + 2, world.dir + option);
+        if (option[0] == '-')
+            arguments.insert(arguments.begin() + 1, option);
+        else
+            arguments.insert(arguments.begin() + 2, world.dir + option);
     std::vector<char*> argv;
     for (auto& a : arguments) argv.push_back(a.data());
     argv.push_back(nullptr);
@@ -234,7 +242,9 @@ ChildPtr World::agent(Child& worker, std::string const& name) {
     return child();
 }
 
-void World::signal(int number) const { kill(pid, number); }
+void World::signal(int number) const {
+    kill(pid, number);
+}
 
 int World::wait_exit(std::chrono::milliseconds limit) {
     int status = 0;
@@ -249,7 +259,9 @@ SpawnRequest World::sleeper(std::string const& resource, std::string const& role
     request.role = role;
     std::string const file = dir + "/" + resource + "-" + role;
     std::string script = "echo $$ > " + file + ".new; mv " + file + ".new " + file + "; ";
-    if (daemon) script += "setsid sh -c 'sleep 1000 & echo $! > " + file + "-daemon.new; mv " + file + "-daemon.new " + file + "-daemon' & ";
+    if (daemon)
+        script +=
+            "setsid sh -c 'sleep 1000 & echo $! > " + file + "-daemon.new; mv " + file + "-daemon.new " + file + "-daemon' & ";
     script += "while :; do sleep 1000; done";
     request.argv = {"sh", "-c", script};
     return request;

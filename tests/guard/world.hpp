@@ -5,6 +5,7 @@
 #include "clusterd/guard/client/client.hpp"
 #include "clusterd/guard/shared.hpp"
 
+#include <sys/types.h>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -13,7 +14,6 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <sys/types.h>
 #include <vector>
 
 namespace clusterd::guard_test {
@@ -54,7 +54,7 @@ struct World {
     ~World();
 
     void start(std::map<std::string, std::string> const& env = {}, std::vector<std::string> const& more = {});
-    ChildPtr child();           // the next that introduces itself
+    ChildPtr child();  // the next that introduces itself
     ChildPtr worker() { return child(); }
     ChildPtr agent(Child& worker, std::string const& name = "h1");  // asks for the host; other_fd stays the agent's own end
     void signal(int number) const;

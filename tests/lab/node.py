@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 import config
-from tools import LabError, alive, boot_ms, children, end_process, environment, identity, namespace, processes_in, remove_cgroup, run, wait_for
+from tools import LabError, alive, boot_ms, children, end_process, environment, identity, namespace, processes_in, remove_cgroup, run, signal_process, wait_for
 
 OURS = ("clusterd", "clusterd-worker", "cluster-agent")
 # PID 1 of a node: sleeps, and reaps what it inherits, because a child of who ignores SIGCHLD leaves no zombie.
@@ -98,15 +98,18 @@ class Node:
                 file.write("0")
 
     def power_cut(self):
-        """Its cables are dead and its processes gone in the same instant, without a last word. The time of it (boot_ms)."""
+        """Its cables are dead and its processes gone in the same instant, without a last word. The time of it (boot_ms).
+        The packets are dropped in the switch, in one transaction: a port set down is carrier loss, which a live node still tells the other."""
+        dead = [f'{direction} "{self.port(link)}" drop' for link in (0, 1) for direction in ("iifname", "oifname")]
         when = boot_ms()
-        self.lab.ip("".join(f"link set {self.port(link)} down\n" for link in (0, 1)))
+        self.lab.add_faults(dead)
         end_process(self.init)
         self.lab.drop_hanging(self.name)
         wait_for(f"{self.name} to be off", lambda: not alive(self.init) and not alive(self.holder))
         # The kernel takes its time to tear a namespace down; the cables go now.
         run(["nsenter", "-t", self.lab.hub[0], "-n", "--", "ip", "-force", "-batch", "-"], check=False,
             input="".join(f"link delete {self.port(link)}\n" for link in (0, 1)))
+        self.lab.remove_faults(dead)
         self.init = None
         self.lab.save()
         return when
@@ -207,13 +210,13 @@ class Node:
         both = [self.the("clusterd"), self.the("clusterd-worker")]
         for number in (signal.SIGSTOP, signal.SIGKILL):
             for each in both:
-                os.kill(each.pid, number)
+                signal_process(each.pid, number)
         return boot_ms()
 
     def kill_service(self, only_master=False):
         """kill -9 of nginx: of all its processes, or of its master alone (its workers then go on answering for a while)."""
         for each in [self.the("nginx")] if only_master else self.processes("nginx"):
-            os.kill(each.pid, signal.SIGKILL)
+            signal_process(each.pid, signal.SIGKILL)
         return boot_ms()
 
     def freeze(self):
@@ -224,17 +227,14 @@ class Node:
             if not new:
                 return boot_ms()
             for each in new:
-                os.kill(each.pid, signal.SIGSTOP)
+                signal_process(each.pid, signal.SIGSTOP)
                 stopped.add(each.pid)
 
     def thaw(self):
         when = boot_ms()
         # Workers and hosts first: the guard that wakes up last must not find them still standing.
         for each in sorted(self.ours(), key=lambda process: process.name == "clusterd"):
-            try:
-                os.kill(each.pid, signal.SIGCONT)
-            except ProcessLookupError:
-                pass
+            signal_process(each.pid, signal.SIGCONT)
         end_process(self.entered, signal.SIGCONT)  # nsenter stops with its child
         return when
 

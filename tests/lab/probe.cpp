@@ -62,14 +62,14 @@ struct Gap {
 // What came of all requests; no sockets in here.
 class Tally {
 public:
-    explicit Tally(std::FILE* events) : events_(events) {}
+    Tally(std::FILE* events, int interval_ms) : events_(events), gap_of_note_(std::max(gap_of_note_us, 3000 * static_cast<Microseconds>(interval_ms))) {}
 
     void ok(std::string const& by, Microseconds started, Microseconds when) {
         ++ok_;
         ++answered_by_[by];
         slowest_ = std::max(slowest_, when - started);
         if (ended_) return;  // it was asked before the end, and is counted; silences are looked for until then
-        if (last_ok_ != 0 && when - last_ok_ >= gap_of_note_us && gaps_.size() < gaps_listed) gaps_.push_back({last_ok_, when, last_by_, by});
+        if (last_ok_ != 0 && when - last_ok_ >= gap_of_note_ && gaps_.size() < gaps_listed) gaps_.push_back({last_ok_, when, last_by_, by});
         if (last_ok_ != 0) blackout_ = std::max(blackout_, when - last_ok_);
         if (silent_ || by != last_by_) event(when, "served", by);
         silent_ = false;
@@ -84,7 +84,7 @@ public:
     }
     void end() { ended_ = true; }
     void tick(Microseconds when) {
-        if (silent_ || when - std::max(last_ok_, started_) < silent_after_us) return;
+        if (silent_ || when - std::max(last_ok_, started_) < std::max(silent_after_us, gap_of_note_)) return;
         silent_ = true;
         event(when, "silent", "");
     }
@@ -95,7 +95,7 @@ public:
     }
     // The requests end at `ended`; a gap that is still open then counts.
     void write(std::FILE* out, Microseconds ended, std::uint64_t sent, lab::OwnerSampler const* sampler) const {
-        bool const open = last_ok_ == 0 || ended - last_ok_ >= gap_of_note_us;
+        bool const open = last_ok_ == 0 || ended - last_ok_ >= gap_of_note_;
         Microseconds const open_for = open ? ended - std::max(last_ok_, started_) : 0;
         std::fprintf(out, "{\"started_ms\": %.3f, \"ended_ms\": %.3f, \"requests\": %llu, \"ok\": %llu, \"lost\": %llu,\n", ms(started_), ms(ended),
                      static_cast<unsigned long long>(sent), static_cast<unsigned long long>(ok_), static_cast<unsigned long long>(lost_));
@@ -132,6 +132,7 @@ private:
     }
 
     std::FILE* events_;
+    Microseconds const gap_of_note_;
     Microseconds started_ = now_us();
     Microseconds last_ok_ = 0, blackout_ = 0, slowest_ = 0, first_lost_ = 0, last_lost_ = 0;
     std::string last_by_;
@@ -315,7 +316,7 @@ void run(Options const& options) {
     if (!options.events.empty() && !events) throw std::runtime_error("can't write " + options.events);
     std::unique_ptr<lab::OwnerSampler> sampler;
     if (!options.interface.empty()) sampler = std::make_unique<lab::OwnerSampler>(options.interface, options.address, options.sample_from, options.nodes);
-    Tally tally(events.get());
+    Tally tally(events.get(), options.interval_ms);
     Client client(options, epoll, tally);
     auto const watch = [&](int fd) {
         epoll_event event{EPOLLIN, {.fd = fd}};

@@ -153,7 +153,8 @@ class Run:
             wait_for(f"nothing of the group on {node.name}", node.runs_nothing, limit=10)
         for node in (self.alpha, self.beta):
             if node.on():
-                self.expect(node.mounts() == node.mounts_at_boot, f"{node.name}: mounts are left over: {set(node.mounts()) ^ set(node.mounts_at_boot)}")
+                new = set(node.mounts()) - set(node.mounts_at_boot)
+                self.expect(not new, f"{node.name}: mounts are left over: {sorted(new)}")
                 self._no_other_processes(node)
 
     def _no_other_processes(self, node):

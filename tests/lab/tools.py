@@ -78,12 +78,16 @@ def alive(who):
     return bool(who) and who[1] is not None and start_time(who[0]) == who[1]
 
 
+def signal_process(pid, number):
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass  # gone already, with its parent perhaps
+
+
 def end_process(who, number=signal.SIGKILL):
     if alive(who):
-        try:
-            os.kill(who[0], number)
-        except ProcessLookupError:
-            pass
+        signal_process(who[0], number)
 
 
 def children(pid):

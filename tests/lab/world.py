@@ -255,6 +255,14 @@ class Lab:
                   f"  type filter hook forward priority 0; policy accept;\n{rules}\n }}\n}}\n")
         self.save()
 
+    def add_faults(self, rules):
+        self.faults += rules
+        self._apply_faults()
+
+    def remove_faults(self, rules):
+        self.faults = [each for each in self.faults if each not in rules]
+        self._apply_faults()
+
     def _between(self, sender, receiver, links, verdict):
         for link in links:
             self.faults.append(f'iifname "{sender}{link}" oifname "{receiver}{link}" {verdict}')

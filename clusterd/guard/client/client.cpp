@@ -3,17 +3,17 @@
 
 #include "clusterd/guard/protocol.hpp"
 
-#include <cerrno>
-#include <condition_variable>
-#include <cstring>
 #include <fmt/format.h>
-#include <map>
-#include <mutex>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <thread>
 #include <unistd.h>
+#include <cerrno>
+#include <condition_variable>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <thread>
 
 namespace clusterd {
 
@@ -99,8 +99,10 @@ struct GuardClient::Impl {
         request.p.header(message, id);
         fill(request.p);
         std::string error;
-        if (!request.p.ok) error = fmt::format("the request is larger than {} bytes", guard::max_payload);
-        else if (!send(request, pass_fd)) error = fmt::format("the guard can't be reached: {}", std::strerror(errno));
+        if (!request.p.ok)
+            error = fmt::format("the request is larger than {} bytes", guard::max_payload);
+        else if (!send(request, pass_fd))
+            error = fmt::format("the guard can't be reached: {}", std::strerror(errno));
         std::unique_lock lock(mutex);
         if (!error.empty()) {
             waiting.erase(id);
@@ -114,8 +116,10 @@ struct GuardClient::Impl {
         Answer answer;
         answer.fd = passed;
         answer.failed = header.result != 0;
-        if (answer.failed) answer.error = u.text();
-        else answer.payload.assign(u.data + u.at, u.data + u.size);
+        if (answer.failed)
+            answer.error = u.text();
+        else
+            answer.payload.assign(u.data + u.at, u.data + u.size);
         std::lock_guard lock(mutex);
         auto const found = waiting.find(header.id);
         if (found == waiting.end()) {
@@ -131,24 +135,27 @@ struct GuardClient::Impl {
     void take_event(Header const& header, Unpacker& u) {
         GuardEvent event;
         switch (static_cast<Message>(header.message)) {
-        case Message::exited:
-            event.kind = GuardEvent::Kind::exited;
-            event.process.resource = u.text();
-            event.process.role = u.text();
-            event.process.pid = u.signed_number();
-            event.process.wait_status = u.signed_number();
-            break;
-        case Message::leave: event.kind = GuardEvent::Kind::leave; break;
-        case Message::host_gone:
-            event.kind = GuardEvent::Kind::host_gone;
-            event.host = u.text();
-            break;
-        case Message::emergency_done:
-            event.kind = GuardEvent::Kind::emergency_done;
-            event.proven = u.number() != 0;
-            event.message = u.text();
-            break;
-        default: return;
+            case Message::exited:
+                event.kind = GuardEvent::Kind::exited;
+                event.process.resource = u.text();
+                event.process.role = u.text();
+                event.process.pid = u.signed_number();
+                event.process.wait_status = u.signed_number();
+                break;
+            case Message::leave:
+                event.kind = GuardEvent::Kind::leave;
+                break;
+            case Message::host_gone:
+                event.kind = GuardEvent::Kind::host_gone;
+                event.host = u.text();
+                break;
+            case Message::emergency_done:
+                event.kind = GuardEvent::Kind::emergency_done;
+                event.proven = u.number() != 0;
+                event.message = u.text();
+                break;
+            default:
+                return;
         }
         if (u.ok) on_event(std::move(event));
     }
@@ -185,8 +192,10 @@ struct GuardClient::Impl {
             if (passed >= 0) ::close(passed);
             return true;
         }
-        if (header.message == static_cast<std::uint16_t>(Message::answer)) take_answer(header, u, passed);
-        else take_event(header, u);
+        if (header.message == static_cast<std::uint16_t>(Message::answer))
+            take_answer(header, u, passed);
+        else
+            take_event(header, u);
         return true;
     }
 
@@ -250,10 +259,11 @@ GuardClient::~GuardClient() {
 Result<pid_t> GuardClient::spawn(SpawnRequest const& request) {
     for (auto const* strings : {&request.argv, &request.env}) {
         if (strings->size() > guard::max_arguments)
-            return Error{fmt::format("resource {}: {} arguments or variables, at most {} can be given", request.resource, strings->size(),
-                                     guard::max_arguments)};
+            return Error{fmt::format("resource {}: {} arguments or variables, at most {} can be given", request.resource,
+                                     strings->size(), guard::max_arguments)};
         for (auto const& s : *strings)
-            if (s.find('\0') != std::string::npos) return Error{fmt::format("resource {}: an argument or variable contains a NUL", request.resource)};
+            if (s.find('\0') != std::string::npos)
+                return Error{fmt::format("resource {}: an argument or variable contains a NUL", request.resource)};
     }
     return number_or_error(impl_->ask(
         Message::spawn,
@@ -303,7 +313,8 @@ Result<int> GuardClient::count(std::string const& resource) {
     return number_or_error(impl_->ask(Message::count, [&](Packer& p) { p.text(resource.c_str()); }));
 }
 
-Result<Done> GuardClient::own_address(std::string const& resource, std::string const& address_with_prefix, std::string const& interface) {
+Result<Done> GuardClient::own_address(std::string const& resource, std::string const& address_with_prefix,
+                                      std::string const& interface) {
     return done_or_error(impl_->ask(Message::own_address, [&](Packer& p) {
         p.text(resource.c_str());
         p.text(address_with_prefix.c_str());
@@ -311,7 +322,8 @@ Result<Done> GuardClient::own_address(std::string const& resource, std::string c
     }));
 }
 
-Result<Done> GuardClient::disown_address(std::string const& resource, std::string const& address_with_prefix, std::string const& interface) {
+Result<Done> GuardClient::disown_address(std::string const& resource, std::string const& address_with_prefix,
+                                         std::string const& interface) {
     return done_or_error(impl_->ask(Message::disown_address, [&](Packer& p) {
         p.text(resource.c_str());
         p.text(address_with_prefix.c_str());
@@ -334,9 +346,17 @@ Result<Done> GuardClient::emergency_stop() {
     return done_or_error(impl_->ask(Message::emergency_stop, [](Packer& p) { p.text("the worker asks for it"); }));
 }
 
-void GuardClient::permit_began() { impl_->tell(Message::permit_began); }
-void GuardClient::ready() { impl_->tell(Message::ready); }
-void GuardClient::status_line(std::string const& text) { impl_->tell(Message::status_line, text); }
-void GuardClient::left() { impl_->tell(Message::left); }
+void GuardClient::permit_began() {
+    impl_->tell(Message::permit_began);
+}
+void GuardClient::ready() {
+    impl_->tell(Message::ready);
+}
+void GuardClient::status_line(std::string const& text) {
+    impl_->tell(Message::status_line, text);
+}
+void GuardClient::left() {
+    impl_->tell(Message::left);
+}
 
 }  // namespace clusterd

@@ -7,23 +7,23 @@
 
 #include "clusterd/core/result.hpp"
 
+#include <sys/types.h>
 #include <functional>
 #include <memory>
 #include <string>
-#include <sys/types.h>
 #include <vector>
 
 namespace clusterd {
 
 struct SpawnRequest {
-    std::string resource;            // whose cgroup (or process group) it joins
-    std::string role;                // "main": the resource's own long-running process; else a one-shot's name ("start", "stop", "status",
-                                     // "check", "check:2"). stop, status and check also run without a permit
-    std::vector<std::string> argv;   // argv[0]: a path, or a name looked up in PATH
-    std::vector<std::string> env;    // NAME=value, on top of a minimal PATH, LANG, HOME
-    std::string working_directory;   // empty: /
-    std::string user;                // empty: the guard's own
-    int output_fd = -1;              // becomes stdout and stderr; -1: the guard's own stderr
+    std::string resource;  // whose cgroup (or process group) it joins
+    std::string role;      // "main": the resource's own long-running process; else a one-shot's name ("start", "stop", "status",
+                           // "check", "check:2"). stop, status and check also run without a permit
+    std::vector<std::string> argv;  // argv[0]: a path, or a name looked up in PATH
+    std::vector<std::string> env;   // NAME=value, on top of a minimal PATH, LANG, HOME
+    std::string working_directory;  // empty: /
+    std::string user;               // empty: the guard's own
+    int output_fd = -1;             // becomes stdout and stderr; -1: the guard's own stderr
 };
 
 struct ProcessInfo {
@@ -36,10 +36,10 @@ struct ProcessInfo {
 struct GuardEvent {
     enum class Kind { exited, leave, host_gone, emergency_done, closed };
     Kind kind = Kind::closed;
-    ProcessInfo process;      // exited
-    std::string host;         // host_gone: the worker is told which agent host ended (it is started again on request)
-    bool proven = true;       // emergency_done: everything of resources has ended; else `message` names what may not have
-    std::string message;      // emergency_done: why it was done, how long it took, what is left
+    ProcessInfo process;  // exited
+    std::string host;     // host_gone: the worker is told which agent host ended (it is started again on request)
+    bool proven = true;   // emergency_done: everything of resources has ended; else `message` names what may not have
+    std::string message;  // emergency_done: why it was done, how long it took, what is left
 };
 
 class GuardClient {
@@ -60,18 +60,20 @@ public:
     virtual Result<std::vector<ProcessInfo>> processes(std::string const& resource);
     virtual Result<int> count(std::string const& resource);  // processes alive in its cgroup (process group)
     // Recorded in the run directory before the answer; removed at an emergency stop and by the sweep of the next start.
-    virtual Result<Done> own_address(std::string const& resource, std::string const& address_with_prefix, std::string const& interface);
-    virtual Result<Done> disown_address(std::string const& resource, std::string const& address_with_prefix, std::string const& interface);
+    virtual Result<Done> own_address(std::string const& resource, std::string const& address_with_prefix,
+                                     std::string const& interface);
+    virtual Result<Done> disown_address(std::string const& resource, std::string const& address_with_prefix,
+                                        std::string const& interface);
 
     // ---- for the worker
-    virtual Result<int> host(std::string const& name);      // starts it if need be; returns a connected SOCK_SEQPACKET fd to it
+    virtual Result<int> host(std::string const& name);  // starts it if need be; returns a connected SOCK_SEQPACKET fd to it
     virtual Result<Done> kill_host(std::string const& name);
-    virtual Result<Done> emergency_stop();                  // answered when done; error names what can't be proven stopped
+    virtual Result<Done> emergency_stop();  // answered when done; error names what can't be proven stopped
     // After the permit in the shared memory (guard/shared.hpp) went from none to valid; renewals need no call.
     virtual void permit_began();
-    virtual void ready();                                   // sd_notify READY=1
-    virtual void status_line(std::string const& text);      // sd_notify STATUS=
-    virtual void left();                                    // the clean leave is complete: the guard ends with 0
+    virtual void ready();                               // sd_notify READY=1
+    virtual void status_line(std::string const& text);  // sd_notify STATUS=
+    virtual void left();                                // the clean leave is complete: the guard ends with 0
 
 protected:
     GuardClient();  // for test doubles

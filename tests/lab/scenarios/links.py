@@ -14,8 +14,10 @@ def goes_on_here(run, fault, seconds=4.0, wait=lambda: True):
         fault()
         wait_for("the fault to be noticed", wait, limit=30, every=0.1)
         probe.hold(seconds, run.beta.runs_nothing)
+        healed = boot_ms()
         run.lab.heal()
         run.settled("alpha")
+        run.numbers["settled_ms"] = round(boot_ms() - healed)
         run.judge(probe, lost=0, only_by="alpha")
 
 

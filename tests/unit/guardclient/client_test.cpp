@@ -3,14 +3,14 @@
 
 #include "clusterd/guard/protocol.hpp"
 
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <atomic>
 #include <condition_variable>
 #include <cstdio>
-#include <gtest/gtest.h>
 #include <mutex>
-#include <sys/socket.h>
 #include <thread>
-#include <unistd.h>
 
 namespace clusterd {
 namespace {
@@ -118,7 +118,8 @@ TEST_F(Client, ARefusalCarriesTheReason) {
     std::thread guard([&] {
         Unpacker u{nullptr, 0};
         Header const header = next(u);
-        say(Message::answer, header.id, [](Packer& p) { p.text("no permit"); }, 1);
+        say(
+            Message::answer, header.id, [](Packer& p) { p.text("no permit"); }, 1);
     });
     auto const done = client->own_address("ip", "10.0.0.1/24", "eth0");
     guard.join();
@@ -168,7 +169,7 @@ TEST_F(Client, AGuardThatDiesEndsEveryCall) {
 TEST_F(Client, SurvivesNonsense) {
     EXPECT_EQ(send(ends[1], "x", 1, 0), 1);
     EXPECT_EQ(send(ends[1], std::string(5000, 'x').data(), 5000, 0), 5000);
-    say(Message::answer, 999, [](Packer&) {});          // nobody asked
+    say(Message::answer, 999, [](Packer&) {});                  // nobody asked
     say(Message::exited, 0, [](Packer& p) { p.text("web"); });  // cut off
     std::thread guard([&] {
         Unpacker u{nullptr, 0};
@@ -206,8 +207,10 @@ TEST(Unpack, NeverReadsBeyondItsBytes) {
 }
 
 TEST(Roles, OnlyThoseThatEndOrLookRunWithoutAPermit) {
-    for (char const* role : {"stop", "status", "check", "stop:1", "check:12.3"}) EXPECT_FALSE(guard::role_needs_permit(role)) << role;
-    for (char const* role : {"main", "start", "start:1", "stopper", "checks", "", "Stop", "main:stop"}) EXPECT_TRUE(guard::role_needs_permit(role)) << role;
+    for (char const* role : {"stop", "status", "check", "stop:1", "check:12.3"})
+        EXPECT_FALSE(guard::role_needs_permit(role)) << role;
+    for (char const* role : {"main", "start", "start:1", "stopper", "checks", "", "Stop", "main:stop"})
+        EXPECT_TRUE(guard::role_needs_permit(role)) << role;
 }
 
 }  // namespace

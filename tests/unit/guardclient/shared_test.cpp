@@ -1,12 +1,12 @@
 // The memory that guard and worker share: whole states only, whatever moment a worker dies at.
 #include "clusterd/guard/shared.hpp"
 
+#include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <csignal>
 #include <cstring>
-#include <gtest/gtest.h>
 #include <random>
 #include <string>
-#include <sys/wait.h>
 #include <vector>
 
 namespace clusterd::guard {
@@ -82,7 +82,8 @@ TEST_F(SharedMemory, AWriterThatIsKilledLeavesAWholeState) {
         waitpid(writer, nullptr, 0);
         std::string const found = state();
         if (found.empty()) {
-            EXPECT_EQ(shared->resume[0].sequence.load() + shared->resume[1].sequence.load(), 0u) << "only before the very first write";
+            EXPECT_EQ(shared->resume[0].sequence.load() + shared->resume[1].sequence.load(), 0u)
+                << "only before the very first write";
             continue;
         }
         std::size_t const length = found.size();

@@ -5,11 +5,11 @@
 #include "resources/driver.hpp"
 #include "tests/unit/resources/local_guard.hpp"
 
+#include <gtest/gtest.h>
 #include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <gtest/gtest.h>
 #include <optional>
 #include <sstream>
 
@@ -76,7 +76,9 @@ public:
     DriverPtr driver;  // ends first
 };
 
-inline Instant in(Duration d) { return boot_now() + d; }
+inline Instant in(Duration d) {
+    return boot_now() + d;
+}
 using namespace std::chrono_literals;
 
 }  // namespace clusterd

@@ -5,16 +5,16 @@
 #include "clusterd/guard/client/client.hpp"
 #include "resources/guard_events.hpp"
 
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstring>
-#include <fcntl.h>
 #include <map>
 #include <mutex>
-#include <sys/wait.h>
 #include <thread>
-#include <unistd.h>
 
 namespace clusterd {
 
@@ -116,8 +116,10 @@ private:
         argv.push_back(nullptr);
         for (auto const& e : request.env) putenv(const_cast<char*>(e.c_str()));
         std::string text;
-        if (chdir(request.working_directory.empty() ? "/" : request.working_directory.c_str()) != 0) text = "can't change to directory " + request.working_directory;
-        else execvp(argv[0], argv.data());
+        if (chdir(request.working_directory.empty() ? "/" : request.working_directory.c_str()) != 0)
+            text = "can't change to directory " + request.working_directory;
+        else
+            execvp(argv[0], argv.data());
         if (text.empty()) text = std::string("can't execute ") + argv[0] + ": " + std::strerror(errno);
         (void)!write(error, text.data(), text.size());
         _exit(127);
@@ -132,7 +134,8 @@ private:
                     if (!process.running || waitpid(pid, &status, WNOHANG) != pid) continue;
                     process.running = false;
                     process.wait_status = status;
-                    events.push_back({.kind = GuardEvent::Kind::exited, .process = process, .host = {}, .proven = true, .message = {}});
+                    events.push_back(
+                        {.kind = GuardEvent::Kind::exited, .process = process, .host = {}, .proven = true, .message = {}});
                 }
             }
             for (auto const& event : events) hub.dispatch(event);

@@ -74,23 +74,27 @@ TEST_F(Process, WhatAKilledMasterLeftIsEndedBeforeTheNextStart) {
 }
 
 TEST_F(Process, IsStoppedByItsOwnSignal) {
-    auto& driver = make({{"command", "sh -c 'trap \"echo quit > " + world.dir + "/how; exit 0\" QUIT; touch " + world.dir + "/up; while :; do sleep 0.01; done'"},
-                         {"stop-signal", "QUIT"}, {"ready", "file:" + world.dir + "/up"}});
+    auto& driver = make({{"command", "sh -c 'trap \"echo quit > " + world.dir + "/how; exit 0\" QUIT; touch " + world.dir +
+                                         "/up; while :; do sleep 0.01; done'"},
+                         {"stop-signal", "QUIT"},
+                         {"ready", "file:" + world.dir + "/up"}});
     ASSERT_EQ(driver.start(in(10s)).state, ResourceState::online);
     EXPECT_EQ(driver.stop(in(10s)).state, ResourceState::offline);
     EXPECT_EQ(world.read("how"), "quit\n");
 }
 
 TEST_F(Process, IsStoppedByItsOwnCommand) {
-    auto& driver = make({{"command", "sh -c 'while ! test -e " + world.dir + "/end; do sleep 0.01; done; echo ended > " + world.dir + "/how'"},
-                         {"stop-command", "touch " + world.dir + "/end"}});
+    auto& driver =
+        make({{"command", "sh -c 'while ! test -e " + world.dir + "/end; do sleep 0.01; done; echo ended > " + world.dir + "/how'"},
+              {"stop-command", "touch " + world.dir + "/end"}});
     ASSERT_EQ(driver.start(in(10s)).state, ResourceState::online);
     EXPECT_EQ(driver.stop(in(10s)).state, ResourceState::offline);
     EXPECT_EQ(world.read("how"), "ended\n");
 }
 
 TEST_F(Process, OneThatIgnoresItsSignalIsKilledAfterStopTimeout) {
-    auto& driver = make({{"command", "sh -c 'trap \"\" TERM; touch " + world.dir + "/up; while :; do sleep 0.05; done'"}, {"stop-timeout", "200ms"},
+    auto& driver = make({{"command", "sh -c 'trap \"\" TERM; touch " + world.dir + "/up; while :; do sleep 0.05; done'"},
+                         {"stop-timeout", "200ms"},
                          {"ready", "file:" + world.dir + "/up"}});
     ASSERT_EQ(driver.start(in(10s)).state, ResourceState::online);
     Instant const before = boot_now();
@@ -100,7 +104,8 @@ TEST_F(Process, OneThatIgnoresItsSignalIsKilledAfterStopTimeout) {
 }
 
 TEST_F(Process, AStopKeepsItsDeadlineWhateverStopTimeoutSays) {
-    auto& driver = make({{"command", "sh -c 'trap \"\" TERM; touch " + world.dir + "/up; while :; do sleep 0.05; done'"}, {"stop-timeout", "1h"},
+    auto& driver = make({{"command", "sh -c 'trap \"\" TERM; touch " + world.dir + "/up; while :; do sleep 0.05; done'"},
+                         {"stop-timeout", "1h"},
                          {"ready", "file:" + world.dir + "/up"}});
     ASSERT_EQ(driver.start(in(10s)).state, ResourceState::online);
     EXPECT_EQ(driver.stop(in(600ms)).state, ResourceState::offline);
@@ -129,7 +134,8 @@ TEST_F(Process, OneThatIsNotReadyInTimeIsEnded) {
 
 TEST_F(Process, AReadyFileOfAnEarlierRunDoesNotCount) {
     world.write("up", "old");
-    EXPECT_EQ(make({{"command", "sleep 1000"}, {"ready", "file:" + world.dir + "/up"}}).start(in(500ms)).state, ResourceState::failed);
+    EXPECT_EQ(make({{"command", "sleep 1000"}, {"ready", "file:" + world.dir + "/up"}}).start(in(500ms)).state,
+              ResourceState::failed);
 }
 
 TEST_F(Process, IsReadyWhenItsPortTakesConnections) {
@@ -170,9 +176,13 @@ TEST_F(Process, SaysWhenStartingAgainHereCanNotHelp) {
 
 TEST_F(Process, GetsItsEnvironmentAndDirectory) {
     world.write("secrets", "# a comment\nPASSWORD=two words\n", 0600);
-    ASSERT_EQ(make({{"command", "sh -c 'echo $COLOUR-$PASSWORD-$PWD > " + world.dir + "/seen.new; mv " + world.dir + "/seen.new " + world.dir + "/seen; sleep 1000'"},
-                    {"environment", "COLOUR='dark blue'"}, {"environment-file", world.dir + "/secrets"}, {"working-directory", "/usr"}})
-                  .start(in(10s)).state,
+    ASSERT_EQ(make({{"command", "sh -c 'echo $COLOUR-$PASSWORD-$PWD > " + world.dir + "/seen.new; mv " + world.dir + "/seen.new " +
+                                    world.dir + "/seen; sleep 1000'"},
+                    {"environment", "COLOUR='dark blue'"},
+                    {"environment-file", world.dir + "/secrets"},
+                    {"working-directory", "/usr"}})
+                  .start(in(10s))
+                  .state,
               ResourceState::online);
     ASSERT_TRUE(world.wait_for_file("seen"));
     EXPECT_EQ(world.read("seen"), "dark blue-two words-/usr\n");

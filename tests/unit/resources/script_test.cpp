@@ -38,8 +38,11 @@ TEST_F(Script, ComesOnlineAndGoesOffline) {
 }
 
 TEST_F(Script, UnderstandsTheStatusCodes) {
-    for (auto const& [code, state] : std::map<int, ResourceState>{{0, ResourceState::online}, {3, ResourceState::offline}, {7, ResourceState::offline},
-                                                                  {1, ResourceState::failed}, {4, ResourceState::failed}})
+    for (auto const& [code, state] : std::map<int, ResourceState>{{0, ResourceState::online},
+                                                                  {3, ResourceState::offline},
+                                                                  {7, ResourceState::offline},
+                                                                  {1, ResourceState::failed},
+                                                                  {4, ResourceState::failed}})
         EXPECT_EQ(make({{"status", "sh -c 'exit " + std::to_string(code) + "'"}}).probe(in(10s)).state, state) << code;
     EXPECT_EQ(make({{"status", "sh -c 'kill -9 $$'"}}).probe(in(10s)).state, ResourceState::failed);
     EXPECT_EQ(make({{"status", "/no/such/program"}}).probe(in(10s)).state, ResourceState::unknown);
@@ -56,11 +59,14 @@ TEST_F(Script, AFailedCommandsLastLinesAreTheMessage) {
 }
 
 TEST_F(Script, KeepsOnlyTheEndOfAFlood) {
-    auto const outcome = make({{"start", "sh -c 'i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); done; echo the end; exit 1'"}}).start(in(60s));
+    auto const outcome =
+        make({{"start", "sh -c 'i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); done; echo the end; exit 1'"}})
+            .start(in(60s));
     EXPECT_THAT(outcome.message, testing::EndsWith("line 2999\nthe end"));
     EXPECT_LT(outcome.message.size(), 4300u);
     // Far more than there is room for: writing fails, the command isn't killed for it, and nothing grows.
-    EXPECT_EQ(make({{"start", "sh -c 'dd if=/dev/zero bs=1M count=3 2>/dev/null; exit 0'"}}).start(in(60s)).state, ResourceState::online);
+    EXPECT_EQ(make({{"start", "sh -c 'dd if=/dev/zero bs=1M count=3 2>/dev/null; exit 0'"}}).start(in(60s)).state,
+              ResourceState::online);
 }
 
 TEST_F(Script, ACommandThatHangsIsEndedInTime) {
@@ -86,7 +92,8 @@ TEST_F(Script, AStopThatFailsIsNotOffline) {
 
 TEST_F(Script, ADaemonItStartedLivesOnWithItsOutputAndIsEndedByStop) {
     std::string const daemon = world.dir + "/daemon";
-    auto& driver = make({{"start", "sh -c '(echo $$ > /dev/null; while :; do echo still here || exit 1; touch " + daemon + "; sleep 0.01; done) & exit 0'"}});
+    auto& driver = make({{"start", "sh -c '(echo $$ > /dev/null; while :; do echo still here || exit 1; touch " + daemon +
+                                       "; sleep 0.01; done) & exit 0'"}});
     ASSERT_EQ(driver.start(in(10s)).state, ResourceState::online);
     for (int i = 0; i < 3; ++i) {  // it goes on writing after start has returned
         std::filesystem::remove(daemon);
