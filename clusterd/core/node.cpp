@@ -25,7 +25,7 @@ Node::Impl::Impl(StartState s, Now now)
     : start(std::move(s)),
       config(start.stored ? start.stored->config : start.seed),
       membership(make_membership(start, now)),
-      replication(start.self, start.store, start.stored, start.terms),
+      replication(start.store, start.stored, start.terms),
       reconciler(start.self, start.incarnation),
       last(now) {
     reconciler.configure(spec(), now);

@@ -86,7 +86,6 @@ Status Node::status(Now now) const {
     }
     fill_groups(n, now, s);
     if (m.worst_margin() != Duration::max()) s.worst_margin_ms = to_ms(m.worst_margin());
-    if (m.role() == Role::seeking) s.warnings.push_back(spec.nodes[at(n.self())].name + " has no quorum: " + m.last_change());
     if (m.forced()) s.warnings.push_back("runs by 'clusterctl quorum force', without the quorum disk and without its peer");
     if (!n.replication.blocked().empty()) s.warnings.push_back(n.replication.blocked());
     for (std::size_t i = 0; i < n.networks.size(); ++i)

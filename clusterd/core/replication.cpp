@@ -10,8 +10,8 @@ constexpr Duration store_retry = std::chrono::milliseconds(500);
 constexpr Duration disk_retry = std::chrono::milliseconds(100);
 }  // namespace
 
-Replication::Replication(NodeIndex self, StoreId store, DecisionPtr stored, Terms terms)
-    : self_(self), store_(store), stored_(stored), acting_(stored), durable_(terms), asked_terms_(terms), to_store_(stored), asked_(id_of(stored)) {}
+Replication::Replication(StoreId store, DecisionPtr stored, Terms terms)
+    : store_(store), stored_(stored), acting_(stored), durable_(terms), asked_terms_(terms), to_store_(stored), asked_(id_of(stored)) {}
 
 // ---- storing --------------------------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ namespace clusterd {
 
 class Replication {
 public:
-    Replication(NodeIndex self, StoreId store, DecisionPtr stored, Terms terms);
+    Replication(StoreId store, DecisionPtr stored, Terms terms);
 
     // ---- events
     // True where something became durable: terms() is then what membership must be told.
@@ -62,7 +62,6 @@ private:
     void place_on_disk(Now now, Membership& membership, Effects& out);
     void tell_peer(Membership const& membership, bool sync_up, Effects& out);
 
-    NodeIndex self_;
     StoreId store_;
     DecisionPtr stored_, acting_;
     Terms durable_;

@@ -25,11 +25,11 @@ Result<Done> DiskSession::open() {
     if (file_) return Done{};
     uninitialised_ = false;
     auto file = settings_.opener(settings_.path, DiskAccess::read_write);
-    if (!file) return Error{"the quorum disk can't be used: " + file.error()};
+    if (!file) return Error{file.error() + "; is the path right? A new disk wants: clusterctl quorum init " + settings_.path + " --cluster " + settings_.cluster};
     auto const bytes = (*file)->facts().bytes;
     BlockBuffer block(disk_block);
     if (bytes >= disk_block)
-        if (auto const got = (*file)->read(0, block); !got) return Error{"the quorum disk can't be used: " + got.error()};
+        if (auto const got = (*file)->read(0, block); !got) return Error{got.error()};
     if (auto const good = check_header(block.view()); !good) return good;
     std::uint64_t const needed = std::max<std::uint64_t>(min_disk_bytes, header_.geometry.total());
     if (bytes < needed) return about("it has " + std::to_string(bytes) + " bytes, " + std::to_string(needed) + " are needed: it was made smaller, or it is a wrong device");

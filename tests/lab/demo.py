@@ -9,7 +9,7 @@ import time
 import config
 from runner import Run, Scenario, prerequisites
 from tools import LabError, Skip
-from world import Lab, clean, end_on_signals
+from world import Lab, clean, come_first, end_on_signals
 
 BEGAN = time.monotonic()
 
@@ -112,6 +112,7 @@ def main():
     parser.add_argument("--keep", action="store_true", help="leave the nodes running")
     arguments = parser.parse_args()
     end_on_signals()
+    come_first()
     clean()
     try:
         prerequisites(Scenario(play, "demo", "fault", True, {}), arguments.bin)

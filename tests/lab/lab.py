@@ -31,7 +31,7 @@ import time
 import config
 from runner import load_scenarios, run_scenarios
 from tools import LabError, Skip, alive
-from world import Lab, all_labs, clean, end_on_signals
+from world import Lab, all_labs, clean, come_first, end_on_signals
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DEFAULT_BIN = os.path.join(os.path.dirname(os.path.dirname(HERE)), "build", "release", "bin")
@@ -214,6 +214,7 @@ def main():
         print("lab.py: root is needed for namespaces and addresses; run it with sudo", file=sys.stderr)
         return 1
     end_on_signals()
+    come_first()
     try:
         return arguments.do(arguments)
     except (LabError, Skip) as error:

@@ -40,7 +40,7 @@ void Cluster::check_two_owners(std::string const& resource) {
 // ---- 2: permits ------------------------------------------------------------------------------------------------------------------
 
 void Cluster::check_permit(Machine& m, Instant end) {
-    if (end <= clock(m.self)) return;
+    if (end <= clock(m.self) || end <= m.inherited_end) return;
     std::size_t const mine = at(m.self);
     Role const role = m.resume.role;
     std::string const who = name_of(m.self);

@@ -103,6 +103,7 @@ struct Machine {
     bool guard = false, guard_frozen = false;
     Instant permit_end = long_ago;
     Incarnation permit_incarnation = 0;  // that got it
+    Instant inherited_end = long_ago;    // the permit that a worker goes on with: it may tell the guard once more
     ResumeState resume;
     bool has_resume = false;
     bool check_scheduled = false;

@@ -91,8 +91,10 @@ void Cluster::start_worker(Machine& m, bool resume) {
     s.store = m.store;
     s.cluster = m.cluster;
     s.fresh_cluster[0] = 9;
+    m.inherited_end = long_ago;
     if (resume) {
         s.resume = m.resume;
+        m.inherited_end = m.resume.permit_end;
         probe("worker goes on as the same incarnation");
         if (m.resume.role == Role::alone) probe("goes on while alone");
         if (m.resume.role == Role::joined) probe("goes on while joined");

@@ -25,8 +25,8 @@ MUTANTS = {
     "write-counts-from-its-end": [
         (ARBITRATION, "become_alone(now, done.started, out);", "become_alone(now, now.mono, out);"),
         (ARBITRATION, "renew_permit(now, done.started + P(), out);", "renew_permit(now, now.mono + P(), out);"),
-        (ARBITRATION, "if (now.mono < done.started + P()) {", "if (true) {"),
-        (ARBITRATION, "} else if (now.mono < done.started + P()) {", "} else if (true) {")],
+        (ARBITRATION, "if (now.mono < done.started + P() && disk_is_a_vote()) {", "if (disk_is_a_vote()) {"),
+        (ARBITRATION, "} else if (now.mono < done.started + P() && may_claim()) {", "} else if (may_claim()) {")],
     "grants-count-while-seeking": [
         (MEMBERSHIP, "    if (role_ == Role::joined) {\n        r_last_ = now.mono;", "    if (role_ != Role::alone) {\n        r_last_ = now.mono;")],
     "claim-not-stored-first": [(ARBITRATION, "if (durable_.highest < claim_ || durable_.alone < claim_) return;", "")],
@@ -57,6 +57,7 @@ MUTANTS = {
         ("replication.cpp", "if (follower_.stored > id_of(base_)) return;", "")],
     "report-of-an-older-decision-counts": [("planner.cpp", "if (!r || r->under != plan_.next.id || !all_stopped(g, *r)) return;", "if (!r || !all_stopped(g, *r)) return;")],
     "takeover-at-once": [("planner.cpp", "if (!view_.may_take_over || !able(g, self)) return;", "if (!able(g, self)) return;")],
+    "blank-disk-votes": [(ARBITRATION, "if (now.mono < done.started + P() && disk_is_a_vote()) {", "if (now.mono < done.started + P()) {")],
     "area-that-the-slot-names-is-overwritten": [("replication.cpp", "? 1 : 0;", "? 0 : 1;")],
 }
 
@@ -116,7 +117,7 @@ def noticed_by(work, seeds, seconds, every):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only")
+    parser.add_argument("--only", help="names, separated by commas")
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--seconds", type=int, default=40)
     parser.add_argument("--all", action="store_true", help="run every test on every mutant, not only until one notices")
@@ -129,7 +130,7 @@ def main():
     work = tempfile.mkdtemp(prefix="mutants-")
     try:
         for name, changes in MUTANTS.items():
-            if options.only and options.only != name:
+            if options.only and name not in options.only.split(","):
                 continue
             shutil.rmtree(work + "/clusterd", ignore_errors=True)
             shutil.copytree(ROOT + "/clusterd/core", work + "/clusterd/core")
