@@ -113,7 +113,6 @@ struct Guard {
     int exit_code = 0;
     std::int64_t watchdog = 0, watchdog_at = 0;
     std::uint64_t alive_seen = 0;
-    std::int64_t timer_at = 0;
     bool finished = false;
 };
 extern Guard g;
@@ -147,7 +146,14 @@ void client_closed(int slot);
 
 // ---- requests.cpp
 void handle_message(int slot);
-void handle_start(int process);                                      // its error_fd has something to say
+void handle_start(int process);  // its error_fd has something to say
+
+// ---- answers.cpp
+ClientRef ref(int slot);
+void send_to(int slot, char const* data, std::size_t size, int fd = -1);  // a client that never reads is killed
+void answer_number(ClientRef client, std::uint64_t id, std::uint32_t number);
+// An answer to be given once what it waits for has come about, or `limit` is over.
+bool owe(Message message, ClientRef client, std::uint64_t id, char const* name, std::int64_t limit);
 void answer(ClientRef client, std::uint64_t id, char const* error);  // nullptr = done
 void send_leave();
 bool send_exited(Process const& process);  // false: its host isn't there

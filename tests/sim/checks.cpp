@@ -147,18 +147,29 @@ void Cluster::check_acted(Machine& m, bool starts) {
     if (role == Role::alone && last.exists()) check_takeover(m, *memory.decisions.at(last).decision, *d);
 }
 
+std::string Cluster::describe_decision(DecisionId id) const {
+    auto const& known = memory.decisions.at(id);
+    std::string s = "decision " + to_string(id) + " on top of " + to_string(known.base) + ":";
+    for (auto const& [name, g] : known.decision->groups)
+        s += " " + name + " at " + name_of(g.owner) + (g.draining_to ? " draining" : "") + (g.wanted_online ? "" : " offline");
+    return s;
+}
+
 void Cluster::check_takeover(Machine& m, Decision const& before, Decision const& d) {
     std::size_t const mine = at(m.self);
     bool takes = false;
     for (auto const& [name, group] : d.groups) {
         auto const old = before.groups.find(name);
-        takes = takes || (old != before.groups.end() && old->second.owner != m.self && group.owner == m.self);
+        if (old == before.groups.end() || old->second.owner == m.self || group.owner != m.self) continue;
+        takes = takes || old->second.draining_to != m.self;  // else a move is completed: the other reported it offline
     }
     if (!takes) return;
     // A right that an older incarnation left with its guard is none, once nothing runs under it.
     Machine const& y_machine = machines[1 - mine];
     bool used = y_machine.permit_incarnation == y_machine.incarnation;
     for (auto const& [name, r] : y_machine.running) used = used || r.truth != Truth::off;
+    if (used && permitted(other(m.self)) && logging)
+        for (DecisionId id = d.id; id > before.id && memory.decisions.contains(id); id = memory.decisions.at(id).base) note(describe_decision(id));
     if (used && permitted(other(m.self)))
         throw Violation("2", std::string(name_of(m.self)) + " takes over while " + name_of(other(m.self)) + " has a permit");
     memory.took[mine] = true;

@@ -218,6 +218,7 @@ struct Cluster {
     bool active(NodeIndex n, std::string const& resource) const;  // does something an outsider could notice
     std::string describe(NodeIndex n) const;
     std::string describe_disk() const;
+    std::string describe_decision(DecisionId id) const;
     Machine& machine(NodeIndex n) { return machines[at(n)]; }
     Machine const& machine(NodeIndex n) const { return machines[at(n)]; }
     static std::size_t at(NodeIndex n) { return clusterd::at(n); }

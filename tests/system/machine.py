@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import uuid
 
 from tools import LabError, alive, children, dies_with_us, end_process, environment, identity, remove_cgroup, run, wait_for
 
@@ -30,7 +31,9 @@ class Loop:
     def __init__(self, image):
         self.device = run(["losetup", "--find", "--show", image]).stdout.strip()
         self.fd = os.open(self.device, os.O_RDWR | os.O_CLOEXEC)
-        fcntl.ioctl(self.fd, LOOP_CLR_FD)  # on an open device: at the last close
+        second = os.open(self.device, os.O_RDWR | os.O_CLOEXEC)  # cleared at once where only one has it open, else at the last close
+        fcntl.ioctl(second, LOOP_CLR_FD)
+        os.close(second)
 
     def close(self):
         os.close(self.fd)
@@ -55,7 +58,7 @@ class Machine:
         for each in ("up", "work", "root"):
             os.makedirs(os.path.join(self.directory, each))
         run(["mount", "-t", "overlay", "overlay", "-o", f"lowerdir=/,upperdir={self.directory}/up,workdir={self.directory}/work", self.root])
-        self.write("/etc/machine-id", "")
+        self.write("/etc/machine-id", uuid.uuid4().hex + "\n")
         self.write("/etc/fstab", "")
         self.write("/etc/hostname", self.name + "\n")
         system = os.path.join(self.root, "etc/systemd/system")
@@ -65,7 +68,7 @@ class Machine:
         for level in range(7):
             self._empty(os.path.join(self.root, f"etc/rc{level}.d"))
         # Nothing but clusterd has an address on the service net; the cable is the container's own.
-        self.write("/etc/systemd/network/host0.network", f"[Match]\nName=host0\n\n[Link]\nMACAddress={self.mac}\nRequiredForOnline=yes\n\n"
+        self.write("/etc/systemd/network/10-host0.network", f"[Match]\nName=host0\n\n[Link]\nMACAddress={self.mac}\nRequiredForOnline=yes\n\n"
                    f"[Network]\nAddress={self.address}/24\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n")
         run(["systemctl", "--root", self.root, "enable", "systemd-networkd.service"])
 
@@ -127,6 +130,11 @@ class Machine:
         end_process(self.init)
         self.nspawn.wait(timeout=30)
 
+    def power_off(self):
+        """As the machine's button does: every unit is stopped first."""
+        os.kill(self.init[0], signal.SIGRTMIN + 4)
+        self.nspawn.wait(timeout=120)
+
     def down(self):
         """Off, in whatever state it is, and its cgroups gone. True: nothing is left."""
         end_process(self.init)
@@ -161,6 +169,10 @@ class Machine:
     def pids(self, *names):
         """By the container's own numbers, of programs by name."""
         return sorted(int(each) for name in names for each in self.run(["pidof", name], check=False).stdout.split())
+
+    def cgroup_of(self, pid):
+        lines = self.run(["cat", f"/proc/{pid}/cgroup"]).stdout.splitlines()
+        return next(line[3:] for line in lines if line.startswith("0::"))
 
     def in_unit(self):
         """Everything that runs in the unit's cgroup, as "pid name"."""
