@@ -280,7 +280,7 @@ ElementInfo const& element(std::string_view name) {
     for (ElementInfo const& info : elements()) {
         if (info.name == name) return info;
     }
-    assert(!"an element that isn't in the table");
+    assert(false && "an element that isn't in the table");
     return elements().front();
 }
 

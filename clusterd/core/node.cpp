@@ -466,6 +466,7 @@ ResumeState Node::resume_state() const { return impl_->membership.resume(impl_->
 Spec const& Node::spec() const { return impl_->spec(); }
 ConfigPtr Node::config() const { return impl_->config; }
 Instant Node::permit_end() const { return impl_->membership.permit_end(); }
+bool Node::idle() const { return !impl_->reconciler.anything_running() && !impl_->emergency; }
 DecisionId Node::stored_id() const { return id_of(impl_->replication.stored()); }
 DecisionId Node::peer_newest() const { return impl_->membership.peer().newest; }
 DecisionPtr Node::decision() const { return impl_->replication.acting(); }

@@ -42,6 +42,7 @@ public:
     Spec const& spec() const;      // of the configuration that counts now
     ConfigPtr config() const;
     Instant permit_end() const;    // long_ago: none
+    bool idle() const;             // no resource does, or may do, anything here
     DecisionId stored_id() const;    // newest stored here
     DecisionId peer_newest() const;  // newest the peer had stored when it was last heard
     DecisionPtr decision() const;  // the newest this node acts on; null = none

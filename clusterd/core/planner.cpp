@@ -81,7 +81,11 @@ private:
     void prune_ledger(GroupSpec const& g, GroupDecision& d) {
         auto const oldest = view_.now.wall_ms - to_ms(g.failover_period);
         // An entry from the future (the clock was set back) would count for ever: it counts from now.
-        for (auto& e : d.failovers) e.wall_ms = std::min(e.wall_ms, view_.now.wall_ms);
+        for (auto& e : d.failovers) {
+            if (e.wall_ms <= view_.now.wall_ms) continue;
+            e.wall_ms = view_.now.wall_ms;
+            plan_.changed = true;
+        }
         while (!d.failovers.empty() && d.failovers.front().wall_ms <= oldest) {
             d.failovers.pop_front();
             plan_.changed = true;
@@ -143,7 +147,8 @@ private:
             drain(g, d, to, Severity::info, "not possible on " + name(d.owner));
         } else if (fails_here(g, d)) {
             fail_over(g, d, to);
-        } else if (d.away_by_failure && g.preferred == to && failback_open(g.failback, view_.now.local_minute) && peer_ready(to)) {
+        } else if (d.away_by_failure && g.preferred == to && failback_open(g.failback, view_.now.local_minute) && peer_ready(to) &&
+                   !failed_there(d, to)) {
             d.away_by_failure = false;
             drain(g, d, to, Severity::info, "failback: " + name(to) + " is preferred and back");
         }
@@ -152,6 +157,11 @@ private:
     bool fails_here(GroupSpec const& g, GroupDecision const& d) const {
         Report const* r = view_.reports[at(d.owner)];
         return r && d.wanted_online && r->under == plan_.next.id && r->failed_groups.contains(g.name);
+    }
+
+    // Where it failed within the failover period it isn't sent home to: it would only fail again.
+    static bool failed_there(GroupDecision const& d, NodeIndex n) {
+        return std::any_of(d.failovers.begin(), d.failovers.end(), [n](LedgerEntry const& e) { return e.from == n; });
     }
 
     // A node that has just joined is given nothing back before it has said what it runs.
@@ -224,7 +234,8 @@ private:
             for (auto const& n : needed) d.held_offline.erase(n);
         }
         d.wanted_online = true;
-        order_reset(g, r, d);
+        for (auto const& each : g.resources)
+            if (!r || with_dependencies(g, r->name).contains(each.name)) ++d.reset_orders[each.name];
         return changed();
     }
 

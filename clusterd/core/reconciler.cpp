@@ -105,10 +105,13 @@ void Reconciler::reconcile(Now now, Rights const& rights, Decision const* decisi
         bool const owned = d && d->owner == self_;
         for (auto const& r : g.resources) {
             Local& l = locals_.at(r.name);
+            bool const asked_for = owned && d->wanted_online && !d->held_offline.contains(r.name);
             if (d) take_orders(now, l, *d, owned, out);
             while (!l.restarts.empty() && now.mono - l.restarts.front() >= r.restart.period) l.restarts.pop_front();
-            if (l.gave_up && !owned) {  // another's now: a fresh start if it comes back
+            if (l.backoff.count() != 0 && l.state == ResourceState::online && now.mono - l.online_since >= r.restart.period) l.backoff = Duration{0};
+            if (l.gave_up && !asked_for) {  // another's now, or ordered offline: a fresh start if it comes back
                 l.gave_up = false;
+                if (l.state == ResourceState::offline) l.message.clear();
                 l.retry_at = forever;
                 l.retry_wall_ms = 0;
                 l.backoff = Duration{0};
@@ -141,7 +144,7 @@ bool Reconciler::dependents_stopped(Local const& l) const {
     return std::none_of(l.group->resources.begin(), l.group->resources.end(), [&](ResourceSpec const& r) {
         Local const& other_one = locals_.at(r.name);
         return &other_one != &l && active(other_one.state) &&  // one that isn't found out yet may be there
-               with_dependents(*l.group, l.spec->name).contains(r.name) && !fulfilled(r.depends, still_there);
+               with_dependencies(*l.group, r.name).contains(l.spec->name) && !fulfilled(r.depends, still_there);
     });
 }
 
@@ -193,6 +196,7 @@ void Reconciler::act(Now now, Local& l, ActionKind kind, Effects& out) {
 
 void Reconciler::set_state(Now now, Local& l, ResourceState s, std::string message, Effects&) {
     if (l.state != s) l.since_wall_ms = now.wall_ms;
+    if (l.state != s && s == ResourceState::online) l.online_since = now.mono;
     l.state = s;
     l.message = std::move(message);
 }
@@ -218,6 +222,12 @@ void Reconciler::on_changed(Now now, event::ResourceChanged const& e, Effects& o
     bool const asked = e.action != 0;
     l.action = 0;
     std::string const& why = e.message;
+    if (asked && kind == ActionKind::start && (e.state == ResourceState::unknown || e.state == ResourceState::offline)) {
+        failed(now, l, why.empty() ? "did not come online" : why, e.restart_here, out);  // what is left of it is cleaned up as of any failure
+        return;
+    }
+    bool const known = l.state == ResourceState::failed || l.state == ResourceState::offline;
+    if (!asked && known && (e.state == ResourceState::failed || e.state == ResourceState::offline)) return;  // one failure, told twice
     if (e.state == ResourceState::unknown) {
         l.not_before = now.mono + (asked && kind == ActionKind::probe ? probe_pace : Duration{0});
         bool const stop_failed = asked && (kind == ActionKind::stop || kind == ActionKind::kill);
@@ -261,9 +271,13 @@ void Reconciler::on_health(Now now, event::HealthResult const& e, Effects& out) 
     auto const i = static_cast<std::size_t>(e.check);
     HealthSpec const& check = l.spec->health[i];
     l.health[i] = e.result;
-    l.failed_in_row[i] = e.result == Health::failed ? l.failed_in_row[i] + 1 : 0;
-    l.unknown_in_row[i] = e.result == Health::unknown ? l.unknown_in_row[i] + 1 : 0;
-    l.message = e.result == Health::ok ? "" : "check " + check.type + ": " + e.message;
+    // Unknown is neither: it doesn't end a row of failures, as only ok or degraded do.
+    bool const well = e.result == Health::ok || e.result == Health::degraded;
+    l.failed_in_row[i] = e.result == Health::failed ? l.failed_in_row[i] + 1 : well ? 0 : l.failed_in_row[i];
+    l.unknown_in_row[i] = e.result == Health::unknown ? l.unknown_in_row[i] + 1 : well ? 0 : l.unknown_in_row[i];
+    bool const all_ok = std::all_of(l.health.begin(), l.health.end(), [](Health h) { return h == Health::ok || h == Health::none; });
+    if (all_ok) l.message.clear();
+    else if (e.result != Health::ok) l.message = "check " + check.type + ": " + e.message;
     bool const too_often = l.failed_in_row[i] >= check.failures;
     bool const unknown_too_often = check.unknown_failures > 0 && l.unknown_in_row[i] >= check.unknown_failures;
     if (!too_often && !unknown_too_often) return;

@@ -58,7 +58,8 @@ private:
         bool gave_up = false;           // restarts used up: failed until retry_at, reset, or another owner
         Instant retry_at = forever;
         std::int64_t retry_wall_ms = 0;
-        Duration backoff{0};
+        Duration backoff{0};           // of the retries; begins anew once it ran well for restart.period
+        Instant online_since = long_ago;
         int kills = 0;                  // in a row, without success
         bool checks_run = false;
         std::vector<Health> health;

@@ -109,6 +109,17 @@ void stop_is_done(std::int64_t now) {
     send_emergency_done();
 }
 
+// A standby's permit ends each time its peer dies, just before it is to take over: its agent hosts, which have looked ahead, must
+// not be killed then. Only where both the worker and our own records say that nothing was ever begun.
+bool nothing_to_stop() {
+    if (g.shared->idle.load(std::memory_order_acquire) != 1) return false;
+    for (Process const& process : g.processes)
+        if (process.pid) return false;
+    for (OwnedAddress const& owned : g.addresses)
+        if (!owned.address.empty()) return false;
+    return true;
+}
+
 }  // namespace
 
 bool permit_holds(std::int64_t now) {
@@ -127,7 +138,7 @@ void enforce_permit(std::int64_t now) {
     bool const had_one = g.permit_seen || (end > 0 && end > g.permit_end);
     if (end > g.permit_end) g.permit_end = end;
     g.permit_seen = false;
-    if (!had_one) return;
+    if (!had_one || nothing_to_stop()) return;
     if (end <= 0)
         begin_stop("the permit was given up");
     else if (now < end)

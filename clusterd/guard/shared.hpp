@@ -52,6 +52,7 @@ struct Shared {
     std::atomic<std::int64_t> permit_end_ns{
         0};  // CLOCK_BOOTTIME; 0 or past = none. After none -> valid: GuardClient::permit_began()
     std::atomic<std::int64_t> kill_ns{250'000'000};  // K: the emergency stop starts at permit_end - K
+    std::atomic<std::uint32_t> idle{0};  // 1: no resource does, or may do, anything here; written before that changes
     std::atomic<std::uint64_t> alive{0};             // moves at least once a second while the worker's loop runs
 
     // Written by the guard.

@@ -155,6 +155,7 @@ void Worker::handle(Event const& event) {
     if (shared_) {
         ResumeState const resume = node_->resume_state();
         shared_->write_resume(&resume, sizeof resume);
+        shared_->idle.store(node_->idle() ? 1 : 0);
         shared_->alive.fetch_add(1);
     }
     for (auto const& e : effects) std::visit([this](auto const& effect) { do_effect(effect); }, e);

@@ -107,6 +107,10 @@ void Cluster::made(Machine& m, DecisionPtr const& d) {
         if (leader_of(d->id.term) != m.self) throw Violation("3", std::string(name_of(m.self)) + " makes " + to_string(d->id) + ", a term of the other's");
         if (known >= d->id) throw Violation("3", std::string(name_of(m.self)) + " makes " + to_string(d->id) + " though it knows " + to_string(known));
         memory.decisions.emplace(d->id, Memory::Known{d, known, m.instance, false});
+        // A takeover counts from when it is decided: a later leader that finds it may commit it, whoever has a permit by then, for
+        // the other has started nothing of these groups since.
+        auto const base = memory.decisions.find(known);
+        if (m.resume.role == Role::alone && base != memory.decisions.end()) check_takeover(m, *base->second.decision, *d);
     } else if (it->second.decision != d && !same(*it->second.decision, *d)) {
         throw Violation("3", "two decisions are named " + to_string(d->id));
     }
@@ -144,7 +148,6 @@ void Cluster::check_acted(Machine& m, bool starts) {
     if (id <= last) return;
     memory.committed = id;
     probe(role == Role::alone ? "decision committed alone" : "decision committed joined");
-    if (role == Role::alone && last.exists()) check_takeover(m, *memory.decisions.at(last).decision, *d);
 }
 
 std::string Cluster::describe_decision(DecisionId id) const {
@@ -168,8 +171,7 @@ void Cluster::check_takeover(Machine& m, Decision const& before, Decision const&
     Machine const& y_machine = machines[1 - mine];
     bool used = y_machine.permit_incarnation == y_machine.incarnation;
     for (auto const& [name, r] : y_machine.running) used = used || r.truth != Truth::off;
-    if (used && permitted(other(m.self)) && logging)
-        for (DecisionId id = d.id; id > before.id && memory.decisions.contains(id); id = memory.decisions.at(id).base) note(describe_decision(id));
+    if (used && permitted(other(m.self)) && logging) note(describe_decision(d.id));
     if (used && permitted(other(m.self)))
         throw Violation("2", std::string(name_of(m.self)) + " takes over while " + name_of(other(m.self)) + " has a permit");
     memory.took[mine] = true;
