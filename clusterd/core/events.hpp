@@ -57,7 +57,7 @@ enum class Severity : std::uint8_t { info, warning, error, critical };
 // ---- node to node, over the sync channel ------------------------------------------------------------------------------------
 
 namespace sync {
-// Follower to leader, after it joined `term`: what it has stored. `decision` is set where it is newer than the leader's.
+// Follower to leader, after it joined `term`: what it has stored.
 struct FollowerState {
     Term term = 0;
     DecisionId stored;

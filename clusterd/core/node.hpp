@@ -1,7 +1,7 @@
 // A node: membership, arbitration, decisions, planning and its own resources put together. The one thing the shell, the
 // simulator and the exhaustive test drive.
 //
-// Pure: no clock, no file, no thread, no randomness (tests/unit/purity reads the symbols). The caller owes: events with the time
+// Pure: no clock, no file, no thread, no randomness (tests/unit/core/purity_test.cpp reads the symbols). The caller owes: events with the time
 // they happened, in that order; effects performed in the order returned; resume_state() written where a follower of this process
 // will find it *before* the effects are performed.
 #pragma once

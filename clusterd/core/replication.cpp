@@ -137,6 +137,7 @@ void Replication::commit(Now, DecisionPtr const& d) {
     DecisionPtr const kept = d;
     acting_ = base_ = kept;
     confirmed_ = true;
+    blocked_.clear();
     committed_now_ = kept->id;
     proposed_ = nullptr;
     new_cluster_ = false;

@@ -26,6 +26,11 @@ Result<Done> Worker::force() {
     Status const s = node_->status(loop_.now());
     if (s.permit != PermitSource::none) return Error{"this node has quorum: nothing has to be forced"};
     if (s.nodes[at(other(self_))].state == NodeState::up) return Error{s.nodes[at(other(self_))].name + " has quorum: nothing has to be forced"};
+    auto const& slot = s.quorum.slots[at(other(self_))];
+    bool const disk_says = s.quorum.state == QuorumState::ok && slot && slot->state == Role::alone && node_->stored_id().exists();
+    if (disk_says)
+        return Error{"the quorum disk answers, and " + s.nodes[at(other(self_))].name +
+                     " is alone on it; if it is off, this node takes over by itself within seconds: nothing has to be forced"};
     happen(event::Forced{"root"});
     return Done{};
 }

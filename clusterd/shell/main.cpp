@@ -54,6 +54,8 @@ ConfigPtr load_seed(WorkerOptions const& options, DecisionPtr const& stored, std
         if (p.warning) warnings.push_back(format(p, options.config));
     auto config = make_config(*xml, options.config);
     if (!config) return problem("the configuration is not valid:\n" + config.error());
+    if (stored && stored->config && stored->config->hash != (*config)->hash)
+        warnings.push_back(options.config + " differs from the committed configuration, which counts (clusterctl show config prints it)");
     return *config;
 }
 

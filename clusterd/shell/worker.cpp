@@ -4,6 +4,7 @@
 #include "config/parse.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace clusterd {
 
@@ -12,6 +13,14 @@ namespace {
 constexpr Duration alive_pace = std::chrono::milliseconds(900);  // the guard's watchdog wants a sign once a second
 
 std::string without_prefix(std::string const& address) { return address.substr(0, address.find('/')); }
+
+std::vector<std::string> interfaces_of_addresses(Spec const& spec) {
+    std::set<std::string> all;
+    for (auto const& g : spec.groups)
+        for (auto const& r : g.resources)
+            if (auto const it = r.attributes.find("interface"); r.type == "ip-address" && it != r.attributes.end()) all.insert(it->second);
+    return {all.begin(), all.end()};
+}
 
 }  // namespace
 
@@ -51,6 +60,7 @@ Worker::Worker(AsioLoop& loop, WorkerStart start)
     emergency_thread_ = std::make_unique<IoThread>("emergency", loop_);
     gate_ = std::make_unique<Gate>(loop_, GateOptions{.table = "clusterd_" + std::to_string(at(self_)),
                                                       .renew_every = spec.timing.permit / 4,
+                                                      .interfaces = interfaces_of_addresses(spec),
                                                       .notify = [this](std::string const& m) { note(Severity::warning, "address gate: " + m); }});
     links_ = std::make_unique<Links>(loop_, spec, self_, key_,
                                      Links::Callbacks{[this](Heartbeat const& h, int link) { happen(event::HeartbeatReceived{h, link}); },
@@ -115,10 +125,8 @@ Result<Done> Worker::open() {
     for (auto const& w : warnings_) note(Severity::warning, w);
     if (!addresses_.empty()) {
         auto const opened = gate_->open();
-        // Without the kernel's help an address outlives its permit by what valid_lft can't do below a second (docs/protocol.md).
-        if (!opened && node_->spec().timing.permit < std::chrono::milliseconds(1500))
-            return Error{"the address gate is not available (" + opened.error() + "), and without it ip-address resources need <timing permit> of at least 1500ms"};
-        if (!opened) note(Severity::warning, "the address gate is not available: " + opened.error());
+        // Without it nothing silences an address when all processes of ours are frozen (docs/protocol.md, "The address gate").
+        if (!opened) return Error{"ip-address resources need the address gate: " + opened.error()};
     }
     try {
         api_ = std::make_unique<ApiServer>(loop_, options_.run_dir + "/clusterd.sock", static_cast<ApiBackend&>(*this));

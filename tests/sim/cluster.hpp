@@ -194,7 +194,8 @@ struct Cluster {
     // ---- what can be done to it
     void power_on(NodeIndex n);                      // machine, guard and worker: a new incarnation
     void power_cut(NodeIndex n);
-    void kill_worker(NodeIndex n, Ns restart_after);  // the guard starts it again
+    void kill_worker(NodeIndex n, Ns restart_after);
+    void follow_worker(NodeIndex n, std::uint64_t incarnation);  // the guard starts it again
     void kill_service(NodeIndex n);                  // worker and guard; start_service() begins anew
     void start_service(NodeIndex n);
     void freeze(NodeIndex n, bool guard_too);

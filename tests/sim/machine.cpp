@@ -58,17 +58,19 @@ void Cluster::kill_worker(NodeIndex n, Ns restart_after) {
     note(std::string(name_of(n)) + ": the worker dies");
     end_worker(m);
     std::uint64_t const incarnation = m.incarnation;
-    auto again = std::make_shared<std::function<void()>>();
-    *again = [this, n, incarnation, again] {
-        Machine& x = machine(n);
-        if (!x.guard || x.node || x.incarnation != incarnation) return;
-        if (x.guard_frozen) return after(10 * ms, *again);
-        // Going on as the same incarnation needs all I/O of the dead process to be over; else a new one is begun.
-        bool const resume = x.has_resume && !x.ghost && !random.chance(0.1);
-        if (x.has_resume && x.ghost && random.chance(0.5)) return after(20 * ms, *again);
-        start_worker(x, resume);
-    };
-    after(restart_after, *again);
+    after(restart_after, [this, n, incarnation] { follow_worker(n, incarnation); });
+}
+
+// What the guard does about a dead worker: a new one, as soon as that may be.
+void Cluster::follow_worker(NodeIndex n, std::uint64_t incarnation) {
+    Machine& x = machine(n);
+    if (!x.guard || x.node || x.incarnation != incarnation) return;
+    auto const later = [this, n, incarnation](Ns by) { after(by, [this, n, incarnation] { follow_worker(n, incarnation); }); };
+    if (x.guard_frozen) return later(10 * ms);
+    // Going on as the same incarnation needs all I/O of the dead process to be over; else a new one is begun.
+    bool const resume = x.has_resume && !x.ghost && !random.chance(0.1);
+    if (x.has_resume && x.ghost && random.chance(0.5)) return later(20 * ms);
+    start_worker(x, resume);
 }
 
 void Cluster::start_worker(Machine& m, bool resume) {
