@@ -126,7 +126,7 @@ void Node::Impl::begin_timelines(Now now, Decision const* old, Decision const& d
         if (!was) continue;
         if (d.draining_to && was->draining_to != d.draining_to) {
             timelines.begin(now, name, d.owner, *d.draining_to, d.cause, now.mono, {});
-        } else if (d.owner != was->owner && !was->draining_to && d.owner == self() && membership.role() == Role::alone) {
+        } else if (d.owner != was->owner && d.owner == self() && membership.role() == Role::alone) {  // also out of a drain
             Instant const heard = membership.r_last(), seeking = std::max(membership.seeking_since(), heard);
             Instant const alone = std::max(membership.alone_since(), seeking);
             Instant const allowed = std::clamp(membership.takeover_at(), alone, now.mono);
@@ -179,6 +179,7 @@ void Node::Impl::decide_commands(PlanView const& view, Decision& d, bool& change
             reasons.push_back({Severity::info, "", (c.user.empty() ? std::string("an operator") : c.user) + ": " + word(c.verb) + " " + c.target +
                                                        (c.to.empty() ? "" : " to " + c.to)});
         } else {
+            a.answer.under = id_of(replication.base());
             answer(a, out);
         }
     }
@@ -186,8 +187,18 @@ void Node::Impl::decide_commands(PlanView const& view, Decision& d, bool& change
     from_peer.clear();
 }
 
+void Node::Impl::drop_answers(Effects& out) {
+    for (auto const& a : answers) {
+        char const* const why = "the leader changed before it was decided: it may or may not be; see 'clusterctl status'";
+        if (a.from_peer) out.push_back(effect::SendSync{sync::CommandAnswer{a.command.id, false, {}, why}});
+        else operations.fail(a.command.id, why, out);
+    }
+    answers.clear();
+    reasons.clear();
+}
+
 void Node::Impl::lead(Now now, Effects& out) {
-    if (DecisionId const id = replication.committed_now(); id.exists()) {
+    if (DecisionId const id = replication.committed_now(); id.exists() && id == proposal) {
         for (auto const& r : reasons) out.push_back(effect::RecordEvent{r.severity, r.group, "", r.text});
         for (auto a : answers) {
             a.answer.under = id;
@@ -197,16 +208,15 @@ void Node::Impl::lead(Now now, Effects& out) {
         answers.clear();
     }
     if (!membership.leads()) {
-        for (auto const& a : answers) answer({a.command, a.from_peer, {a.command.id, false, {}, "the leader lost its office before it was decided; try again"}}, out);
+        drop_answers(out);
         for (auto const& c : queue) answer({c, from_peer.contains(c.id), {c.id, false, {}, "this node leads no more; try again"}}, out);
         queue.clear();
         from_peer.clear();
-        answers.clear();
-        reasons.clear();
         timelines.clear();
         return;
     }
     if (!replication.may_decide() || !membership.permitted(now)) return;
+    drop_answers(out);  // of a proposal that went under with its term
     bool changed = false;
     Decision d = draft(changed);
     PlanView const view = plan_view(now);
@@ -218,6 +228,7 @@ void Node::Impl::lead(Now now, Effects& out) {
     DecisionId const base = id_of(replication.base());
     p.next.id = {membership.term(), base.term == membership.term() ? base.index + 1 : 1};
     if (!p.next.config) p.next.config = config;
+    proposal = p.next.id;
     replication.propose(std::make_shared<Decision const>(std::move(p.next)));
 }
 

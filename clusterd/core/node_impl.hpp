@@ -33,6 +33,8 @@ struct Node::Impl {
     };
     std::vector<Answer> answers;        // once the decision under way is committed
     std::vector<Reason> reasons;        // of the decision under way
+    DecisionId proposal;                // its id
+    void drop_answers(Effects& out);    // what was proposed may or may not be decided
     std::set<std::string> from_peer;    // ids of queued commands that came over the sync channel
     DecisionPtr before;                 // what was acted on until now
     Role told_role = Role::seeking;

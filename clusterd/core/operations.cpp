@@ -29,8 +29,11 @@ std::vector<Command> Operations::unsent() const {
 }
 
 void Operations::refuse(std::string const& id, std::string why, Effects& out) {
-    out.push_back(effect::CommandUpdate{id, Outcome::refused, std::move(why)});
-    open_.erase(id);
+    if (open_.erase(id) != 0) out.push_back(effect::CommandUpdate{id, Outcome::refused, std::move(why)});
+}
+
+void Operations::fail(std::string const& id, std::string why, Effects& out) {
+    if (open_.erase(id) != 0) out.push_back(effect::CommandUpdate{id, Outcome::failed, std::move(why)});
 }
 
 void Operations::leader_lost(Effects& out) {
@@ -103,7 +106,10 @@ Operations::Verdict Operations::judge_online(View const& view, Open const& o) co
     }
     if (done) return {Outcome::done, o.command.target + " is online on " + name_of(view.spec, l.decision->owner)};
     bool const current = l.report && l.report->under >= o.under;
-    if (current && !stuck.empty() && !l.decision->draining_to) return {Outcome::failed, stuck};
+    NodeIndex const elsewhere = other(l.decision->owner);
+    bool const moves_yet = view.reports[at(elsewhere)] && l.group->possible[at(elsewhere)] && !view.acting->paused[at(elsewhere)] &&
+                           static_cast<int>(l.decision->failovers.size()) < l.group->failover_limit;
+    if (current && !stuck.empty() && !l.decision->draining_to && !moves_yet) return {Outcome::failed, stuck};
     if (current && !l.decision->wanted_online) return {Outcome::failed, "it was ordered offline meanwhile"};
     return {};
 }
@@ -121,7 +127,9 @@ Operations::Verdict Operations::judge_offline(View const& view, Open const& o) c
     } else {
         for (auto const& r : l.group->resources) done = done && stopped(r.name);
     }
-    return done ? Verdict{Outcome::done, o.command.target + " is offline"} : Verdict{};
+    if (done) return {Outcome::done, o.command.target + " is offline"};
+    bool const reversed = l.decision->wanted_online && (!l.resource || !l.decision->held_offline.contains(l.resource->name));
+    return reversed ? Verdict{Outcome::failed, "it was ordered online meanwhile"} : Verdict{};
 }
 
 Operations::Verdict Operations::judge_move(View const& view, Open& o) const {
@@ -155,8 +163,9 @@ Operations::Verdict Operations::judge_drained(View const& view, Open const& o) c
         auto const it = view.acting->groups.find(g.name);
         if (it == view.acting->groups.end()) continue;
         GroupDecision const& d = it->second;
-        if (pausing && d.owner == node && g.possible[at(other(*node))]) return {};
         if (d.draining_to) return {};
+        bool const stays = pausing ? d.owner == node && g.possible[at(other(*node))] : d.drained_from == node && d.owner != node && g.possible[at(*node)];
+        if (stays) return {Outcome::failed, "group " + g.name + " stays on " + name_of(view.spec, d.owner) + ": " + d.cause};
         std::string stuck;
         Looked const l = look(view, g.name);
         if (d.drained_from == node || (!pausing && d.owner == node)) {

@@ -23,6 +23,7 @@ public:
     std::vector<Command> unsent() const;
     void sent(std::string const& id) { open_.at(id).sent = true; }
     void refuse(std::string const& id, std::string why, Effects& out);
+    void fail(std::string const& id, std::string why, Effects& out);
     // The leader that was asked isn't any more: what has no answer may or may not be decided.
     void leader_lost(Effects& out);
     void observe(View const& view, Effects& out);

@@ -127,6 +127,7 @@ private:
         if (!r || r->under != plan_.next.id || !all_stopped(g, *r)) return;
         because(Severity::info, g, "offline on " + name(d.owner) + ": " + name(to) + " owns it now (" + d.cause + ")");
         d.away_by_failure = d.away_by_failure && g.preferred && *g.preferred != to;
+        if (d.drained_from == to) d.drained_from.reset();
         d.owner = to;
         d.draining_to.reset();
     }
@@ -246,7 +247,7 @@ private:
         } else {
             for (auto const& n : with_dependents(g, r->name)) d.held_offline.insert(n);
         }
-        return d == before ? nothing(c_.target + " is to be offline already") : changed();
+        return d == before ? nothing("") : changed();  // ordered already; it may still be on its way
     }
 
     CommandVerdict move(GroupSpec const& g, GroupDecision& d) {
@@ -298,6 +299,7 @@ private:
         NodeIndex const to = other(node);
         if (c_.drain) {
             if (!view_.member(to) || d_.paused[at(to)]) return undo_pause(node, was, name(to) + " can't take the groups: it is " + (view_.member(to) ? "paused" : "down"));
+            if (view_.reports[at(to)] && view_.reports[at(to)]->leaving) return undo_pause(node, was, name(to) + " can't take the groups: it is being stopped");
             for (auto const& g : view_.spec.groups) {
                 auto const it = d_.groups.find(g.name);
                 if (it == d_.groups.end() || it->second.owner != node || it->second.draining_to || !g.possible[at(to)]) continue;
@@ -319,10 +321,11 @@ private:
         d_.paused[at(node)] = false;
         if (c_.failback) {
             if (!view_.member(node)) return refuse(name(node) + " is down: nothing can be moved back to it");
+            if (view_.reports[at(node)] && view_.reports[at(node)]->leaving) return refuse(name(node) + " is being stopped: nothing can be moved back to it");
             for (auto& [group, d] : d_.groups) {
-                if (d.drained_from != node || d.owner == node || d.draining_to) continue;
-                d.draining_to = node;
-                d.drained_from.reset();
+                GroupSpec const* g = find_group(view_.spec, group);
+                if (d.drained_from != node || d.owner == node || d.draining_to || !g || !g->possible[at(node)]) continue;
+                d.draining_to = node;  // drained_from stays until it is home: then a second try finds it
                 d.cause = name(node) + " is resumed: the group goes back";
                 any = true;
             }

@@ -350,7 +350,7 @@ std::uint32_t Reconciler::groups_online() const {
 Instant Reconciler::next_wakeup(Now now) const {
     Instant at = forever;
     for (auto const& [name, l] : locals_) {
-        if (l.gave_up) at = std::min(at, l.retry_at);
+        if (l.gave_up && l.retry_at > now.mono) at = std::min(at, l.retry_at);
         bool const waits = l.action == 0 && l.not_before > long_ago &&
                            (l.state == ResourceState::unknown || l.state == ResourceState::failed);
         if (waits && l.not_before > now.mono) at = std::min(at, l.not_before);

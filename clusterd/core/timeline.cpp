@@ -31,7 +31,8 @@ bool Timelines::finished(Now now, Spec const& spec, Decision const& acting, std:
             o.stopped = true;
             phase("offline on " + name_of(spec, o.from), o.mark);
         }
-        if (d->second.owner != o.to) return d->second.draining_to != o.to;  // else it was called off
+        o.called_off = d->second.owner != o.to && d->second.draining_to != o.to;
+        if (d->second.owner != o.to) return o.called_off;
         o.handed_over = true;
         phase("decide", o.mark);
     }
@@ -62,7 +63,7 @@ void Timelines::observe(Now now, Spec const& spec, Decision const& acting, std::
         }
         o.record.from = name_of(spec, o.from);
         o.record.to = name_of(spec, o.to);
-        out.push_back(effect::RecordFailover{o.record, true});
+        if (!o.called_off) out.push_back(effect::RecordFailover{o.record, true});
         it = open_.erase(it);
     }
 }

@@ -22,6 +22,7 @@ private:
         Instant mark;           // end of the last phase
         bool stopped = false;   // seen offline on `from`
         bool handed_over = false;
+        bool called_off = false;
         std::map<std::string, Instant> starting;  // resource -> since
         std::map<std::string, bool> online;
     };

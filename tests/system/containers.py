@@ -197,9 +197,10 @@ def say(text):
 
 # ---- what is looked at more than once
 
-def settled(world, owner):
-    """Both nodes see both nodes up, the disk healthy, and the group online on that owner."""
+def settled(world, owner=None):
+    """Both nodes see both nodes up, the disk healthy, and the group online on that owner (None: any, but the same). The owner."""
     def look():
+        wanted_owner = owner or (world["alpha"].status() or {"groups": [{"owner": None}]})["groups"][0]["owner"]
         for node in world.nodes.values():
             status = node.status()
             if not status:
@@ -208,12 +209,13 @@ def settled(world, owner):
             seen = {"nodes": [each["state"] for each in status["nodes"]], "quorum": status["quorum"]["state"], "leader": status["leader"],
                     "group": group["state"], "owner": group["owner"], "resources": [each["state"] for each in group["resources"]],
                     "links": [link["state"] for each in status["nodes"] for link in each["links"]]}
-            wanted = {"nodes": ["up", "up"], "quorum": "ok", "leader": status["leader"], "group": "online", "owner": owner, "resources": ["online", "online"]}
+            wanted = {"nodes": ["up", "up"], "quorum": "ok", "leader": status["leader"], "group": "online", "owner": wanted_owner, "resources": ["online", "online"]}
             if {**seen, "links": 0} != {**wanted, "links": 0} or "down" in seen["links"] or not status["leader"]:
                 raise LabError(f"{node.name} sees {seen}")
-        return True
-    wait_for(f"all to be well with the group on {owner}", look, limit=60, every=0.1)
+        return wanted_owner
+    owner = wait_for(f"all to be well with the group on {owner or 'a node'}", look, limit=60, every=0.1)
     expect(world[owner].has_address(ADDRESS) and not world[world.other(owner)].has_address(ADDRESS), f"the address on {owner} only", "not so")
+    return owner
 
 
 def served_all_along(result, while_what):
@@ -406,19 +408,18 @@ def lose_guard(world, node, how, limit):
     say(f"restarted by systemd after {time.monotonic() - began:.1f} s")
     left = [pid for pid in pids if node.run(["test", "-d", f"/proc/{pid}"], check=False).returncode == 0]
     expect(not left, "none of the processes that were", [node.run(["ps", "-fp", str(pid)], check=False).stdout for pid in left])
+    wait_for("the client to see it", lambda: any(each["event"] == "silent" for each in probe.history()))
     wait_active(node)
     probe.wait_served()
-    owner = wait_for("a status", lambda: node.status())["groups"][0]["owner"] or world.other(node.name)
-    owner = wait_for("an owner", lambda: (node.status() or {"groups": [{"owner": None}]})["groups"][0]["owner"])
-    settled(world, owner)
+    owner = settled(world)
     moved(probe.stop())
     expect(node.main_pid() != main and int(node.unit("NRestarts")["NRestarts"]) == restarts + 1, "one restart", node.unit("MainPID", "NRestarts"))
+    expect(owner == world.other(node.name), "the other node took over", owner)
     say(f"main pid {main} -> {node.main_pid()}; all {len(pids)} old processes gone; the group is on {owner}")
     wanted = ("watchdog", "Main process exited", "Killing process", "Failed with result", "swept", "Scheduled restart")
     lines = [each["MESSAGE"] for each in node.journal_objects() if any(word.lower() in str(each.get("MESSAGE", "")).lower() for word in wanted)]
     for each in lines[-8:]:
         say("journal: " + each)
-    return owner
 
 
 def hung_guard(world):
