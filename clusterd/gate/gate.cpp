@@ -28,6 +28,7 @@ Instant clock_now() {
 
 constexpr Duration slow_batch = std::chrono::milliseconds(5);
 constexpr std::uint64_t longest_timeout_ms = 24 * 3600 * 1000;
+constexpr Duration quiet_moment = std::chrono::seconds(10);
 constexpr Duration first_retry = std::chrono::milliseconds(50), longest_retry = std::chrono::seconds(5);
 
 }  // namespace
@@ -53,6 +54,7 @@ struct Gate::Impl {
     bool running_egress = false;  // which part of the ruleset `run` sets up
     Duration retry = first_retry;
     int in_a_row = 0;  // restorations without a quiet moment between
+    Instant restored_at = long_ago;
     Loop::HandlePtr event_watch, run_watch, run_deadline, renew_timer, retry_timer;
 
     void tell(std::string const& message) const {
@@ -149,7 +151,9 @@ struct Gate::Impl {
     void restore() {
         if (state != State::active) return;
         ++restored;
-        ++in_a_row;
+        Instant const now = clock_now();
+        in_a_row = now - restored_at < quiet_moment ? in_a_row + 1 : 1;
+        restored_at = now;
         state = State::restoring;
         tell(fmt::format("someone removed the address gate's nftables rules (table {}); they are put back at once (time {}). "
                          "Does something run `nft flush ruleset`, as Debian's nftables.service does at each reload?",
@@ -220,10 +224,7 @@ struct Gate::Impl {
         if (state == State::restoring) {
             push();  // nft's transaction is in: open what may be open without waiting for its exit
         } else if (state == State::active) {
-            if (stands())
-                in_a_row = 0;
-            else
-                restore();
+            if (!stands()) restore();
         }
     }
 

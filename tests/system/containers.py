@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -13,14 +12,15 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../lab"))
 
 from machine import BRIDGE, Loop, Machine, cgroup_mounts  # noqa: E402
-from tools import LabError, dies_with_us, environment, remove_cgroup, run, start_time, wait_for  # noqa: E402
+from probe import Probe, expect  # noqa: E402
+from tools import LabError, remove_cgroup, run, start_time, wait_for  # noqa: E402
 
 BASE = "/var/tmp"
 PREFIX = "clusterd-system-"
 NODES = ("alpha", "beta")
 NET = "10.79.0"
-ADDRESS, CLIENT, SAMPLES_FROM = f"{NET}.100", f"{NET}.9", f"{NET}.200"
-LINK_LOST = 250.0  # ms: what a request may take on a machine this busy and still count as "the service goes on"
+ADDRESS, CLIENT = f"{NET}.100", f"{NET}.9"
+LONGEST_GAP = 250.0  # ms without an answer: up to here "the service goes on", on a machine that is busy with other things
 
 CLUSTER = f"""<cluster name="system" version="1">
   <node name="alpha"> <link address="{NET}.1"/> </node>
@@ -70,8 +70,10 @@ class World:
 
     def up(self):
         os.mkdir(self.base, mode=0o700)
-        run(["mount", "-t", "tmpfs", "-o", "mode=755", self.run_name, self.base])  # an overlay's upper layer must not be on its lower one's filesystem
-        run(["ip", "-batch", "-"], input=f"link set lo up\nlink add {BRIDGE} type bridge mcast_snooping 0\naddress add {CLIENT}/24 dev {BRIDGE}\nlink set {BRIDGE} up\n")
+        # An overlay's upper layer must not be on the lower one's filesystem.
+        run(["mount", "-t", "tmpfs", "-o", "mode=755", self.run_name, self.base])
+        run(["ip", "-batch", "-"], input=f"link set lo up\nlink add {BRIDGE} type bridge mcast_snooping 0\n"
+            f"address add {CLIENT}/24 dev {BRIDGE}\nlink set {BRIDGE} up\n")
         stage = self._install()
         image = os.path.join(self.base, "quorum.img")
         with open(image, "wb") as file:
@@ -134,63 +136,6 @@ def remove_leftovers():
                     remove_cgroup(path)
 
 
-class Probe:
-    """The client: asks the address every 10 ms and looks who answers for it (lab-probe)."""
-
-    def __init__(self, world):
-        self.world, self.path = world, os.path.join(world.base, f"probe-{len(world.probes)}")
-        arguments = [os.path.join(world.bin_dir, "lab-probe"), "--address", ADDRESS, "--interval-ms", "10", "--json", self.path + ".json", "--events",
-                     self.path + ".jsonl", "--interface", BRIDGE, "--sample-from", SAMPLES_FROM]
-        for node in world.nodes.values():
-            arguments += ["--node", f"{node.name}={node.mac}"]
-        with open(self.path + ".log", "w") as log:
-            self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=dies_with_us, env=environment())
-        world.probes.append(self)
-        self.wait_served(limit=30)
-
-    def history(self):
-        if self.process.poll() is not None:
-            with open(self.path + ".log") as log:
-                raise RuntimeError(f"lab-probe ended: {log.read().strip()}")
-        try:
-            with open(self.path + ".jsonl") as file:
-                return [json.loads(line) for line in file if line.endswith("\n")]
-        except FileNotFoundError:
-            return []
-
-    def wait_served(self, by=None, limit=60):
-        def look():
-            last = (self.history() or [{"event": "nothing"}])[-1]
-            if last["event"] == "served" and by in (None, last["by"]):
-                return last
-            raise LabError(f"the client last saw: {last}")
-        return wait_for(f"the client to be served{' by ' + by if by else ''}", look, limit)
-
-    def stop(self):
-        self.end(signal.SIGTERM)
-        with open(self.path + ".json") as file:
-            result = json.load(file)
-        expect(result["two_owner_instants"] == 0, f"no instant with two owners in {result['samples']} samples", result)
-        expect(result["samples"] > 0, "the client sampled the address's owners", result)
-        return result
-
-    def watch(self, seconds):
-        """Goes on for so long: what would be lost late (at the permit's end, by a check) must be seen, too."""
-        end = time.monotonic() + seconds
-        wait_for(f"{seconds} s of watching", lambda: self.history() and time.monotonic() > end, limit=seconds + 30)
-        return self
-
-    def end(self, number=signal.SIGKILL):
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        self.process.wait(timeout=30)
-
-
-def expect(condition, what, seen):
-    if not condition:
-        raise LabError(f"expected: {what}; seen: {seen}")
-
-
 def say(text):
     print(f"   {text}", flush=True)
 
@@ -206,12 +151,12 @@ def settled(world, owner=None):
             if not status:
                 raise LabError(f"{node.name} gives no status")
             group = status["groups"][0]
-            seen = {"nodes": [each["state"] for each in status["nodes"]], "quorum": status["quorum"]["state"], "leader": status["leader"],
-                    "group": group["state"], "owner": group["owner"], "resources": [each["state"] for each in group["resources"]],
-                    "links": [link["state"] for each in status["nodes"] for link in each["links"]]}
-            wanted = {"nodes": ["up", "up"], "quorum": "ok", "leader": status["leader"], "group": "online", "owner": wanted_owner, "resources": ["online", "online"]}
-            if {**seen, "links": 0} != {**wanted, "links": 0} or "down" in seen["links"] or not status["leader"]:
-                raise LabError(f"{node.name} sees {seen}")
+            seen = {"nodes": [each["state"] for each in status["nodes"]], "quorum": status["quorum"]["state"], "group": group["state"],
+                    "owner": group["owner"], "resources": [each["state"] for each in group["resources"]]}
+            links = [link["state"] for each in status["nodes"] for link in each["links"]]
+            wanted = {"nodes": ["up", "up"], "quorum": "ok", "group": "online", "owner": wanted_owner, "resources": ["online", "online"]}
+            if seen != wanted or "down" in links or not status["leader"]:
+                raise LabError(f"{node.name} sees {seen}, links {links}, leader {status['leader']}")
         return wanted_owner
     owner = wait_for(f"all to be well with the group on {owner or 'a node'}", look, limit=60, every=0.1)
     expect(world[owner].has_address(ADDRESS) and not world[world.other(owner)].has_address(ADDRESS), f"the address on {owner} only", "not so")
@@ -219,7 +164,7 @@ def settled(world, owner=None):
 
 
 def served_all_along(result, while_what):
-    expect(result["lost"] == 0 and result["blackout_ms"] < LINK_LOST, f"no lost request {while_what}", result)
+    expect(result["lost"] == 0 and result["blackout_ms"] < LONGEST_GAP, f"no lost request {while_what}", result)
     say(f"client: {result['requests']} requests, {result['lost']} lost, longest gap {result['blackout_ms']} ms")
 
 
@@ -235,8 +180,7 @@ def nothing_left(node, pids):
 
 
 def wait_active(node):
-    wait_for(f"{node.name}: the unit to be active", lambda: node.unit("ActiveState", "SubState") == {"ActiveState": "active", "SubState": "running"}, limit=60,
-             every=0.1)
+    wait_for(f"{node.name}: the unit to be active", lambda: node.unit("SubState") == {"SubState": "running"}, limit=60, every=0.1)
 
 
 # ---- the steps, in this order: each begins where the last one ended
@@ -260,11 +204,12 @@ def start(world):
     grants = ("not locked", "can't be locked", "real-time", "no cgroups", "subreaper", "address gate")
     lacking = [each["MESSAGE"] for each in world["alpha"].journal_objects() if any(word in each["MESSAGE"] for word in grants)]
     expect(not lacking, "no warning: root under systemd lacks nothing", lacking)
-    probe = Probe(world)
+    probe = Probe(world, ADDRESS)
     probe.wait_served("alpha")
     probe.stop()
     print(world["alpha"].run(["clusterctl", "status"]).stdout.rstrip())
-    where = {each: world["alpha"].cgroup_of(world["alpha"].pids(each)[0]) for each in ("clusterd", "clusterd-worker", "cluster-agent", "nginx")}
+    programs = ("clusterd", "clusterd-worker", "cluster-agent", "nginx")
+    where = {each: world["alpha"].cgroup_of(world["alpha"].pids(each)[0]) for each in programs}
     for program, path in where.items():
         say(f"{program} runs in {path}")
     expect(all(each.startswith("/system.slice/clusterd.service") for each in where.values()) and where["nginx"].endswith("/res-web-server"),
@@ -278,7 +223,7 @@ def start(world):
 def reload(world):
     node = world["alpha"]
     main, worker, nginx, hosts = node.main_pid(), node.pids("clusterd-worker"), node.pids("nginx"), node.pids("cluster-agent")
-    probe = Probe(world)
+    probe = Probe(world, ADDRESS)
     node.systemctl("reload", "clusterd")
     wait_for("a new worker", lambda: (node.pids("clusterd-worker") or worker) != worker)
     wait_active(node)
@@ -295,13 +240,13 @@ def reload(world):
 def kill_worker(world):
     node = world["alpha"]
     main, worker, nginx = node.main_pid(), node.pids("clusterd-worker"), node.pids("nginx")
-    probe = Probe(world)
+    probe = Probe(world, ADDRESS)
     node.signal(worker[0], signal.SIGKILL)
     wait_for("a new worker", lambda: (node.pids("clusterd-worker") or worker) != worker)
     settled(world, "alpha")
     served_all_along(probe.watch(3).stop(), "when the worker is killed")
-    expect((node.main_pid(), node.pids("nginx"), node.unit("NRestarts")["NRestarts"]) == (main, nginx, "0"), "guard and nginx as before, no restart of the unit",
-           (node.main_pid(), node.pids("nginx"), node.unit("NRestarts")))
+    now = (node.main_pid(), node.pids("nginx"), node.unit("NRestarts")["NRestarts"])
+    expect(now == (main, nginx, "0"), "guard and nginx as before, no restart of the unit", now)
     say(f"worker {worker} -> {node.pids('clusterd-worker')}, main pid {main} and nginx {nginx} untouched")
 
 
@@ -310,7 +255,8 @@ def journal(world):
         entries = node.journal_objects()
         events = [each for each in entries if "CLUSTER_EVENT" in each]
         expect(events, "journalctl -u clusterd -o json has events with CLUSTER_EVENT", entries[-3:])
-        expect(all(each.get("CLUSTER_NODE") and each["_SYSTEMD_UNIT"] == "clusterd.service" for each in events), "each with its node and unit", events[:3])
+        complete = all(each.get("CLUSTER_NODE") and each["_SYSTEMD_UNIT"] == "clusterd.service" for each in events)
+        expect(complete, "each with its node and unit", events[:3])
         guard = [each for each in entries if str(each.get("MESSAGE", "")).startswith("guard: ")]
         expect(all("<" not in each["MESSAGE"][:2] for each in guard), "the guard's lines without their priority prefix", guard[:3])
         say(f"{node.name}: {len(entries)} entries, {len(events)} of them events, {len(guard)} of the guard")
@@ -325,7 +271,7 @@ def stop_active(world):
     pids = [int(each.split()[0]) for each in node.in_unit()]
     failures = len([each for each in node.journal_objects() if each.get("PRIORITY", "6") in "0123"])
     before = len(world["beta"].journal_objects())
-    probe = Probe(world)
+    probe = Probe(world, ADDRESS)
     began = time.monotonic()
     node.systemctl("stop", "clusterd")
     took = time.monotonic() - began
@@ -364,7 +310,7 @@ def refused_start(world):
 
 
 def start_again(world):
-    probe = Probe(world)
+    probe = Probe(world, ADDRESS)
     world["alpha"].run(["chmod", "0600", "/etc/clusterd/key"])  # systemd starts it by itself
     wait_active(world["alpha"])
     settled(world, "beta")
@@ -372,7 +318,7 @@ def start_again(world):
 
 
 def power_cut(world):
-    probe = Probe(world)
+    probe = Probe(world, ADDRESS)
     world["beta"].power_cut()
     probe.wait_served("alpha")
     moved(probe.stop())
@@ -385,7 +331,7 @@ def power_cut(world):
 def shut_down(world):
     """An orderly shutdown of the active machine: the group moves away while there still is a network."""
     before = len(world["beta"].journal_objects())
-    probe = Probe(world)
+    probe = Probe(world, ADDRESS)
     began = time.monotonic()
     world["alpha"].power_off()
     say(f"alpha: off after {time.monotonic() - began:.1f} s")
@@ -401,7 +347,7 @@ def lose_guard(world, node, how, limit):
     """The guard of the active node is lost; systemd ends the rest of the unit and starts it anew."""
     main, restarts = node.main_pid(), int(node.unit("NRestarts")["NRestarts"])
     pids = [int(each.split()[0]) for each in node.in_unit()]
-    probe = Probe(world)
+    probe = Probe(world, ADDRESS)
     began = time.monotonic()
     node.signal(main, how)
     wait_for("systemd to restart the unit", lambda: int(node.unit("NRestarts")["NRestarts"]) > restarts, limit=limit)
@@ -417,8 +363,8 @@ def lose_guard(world, node, how, limit):
     expect(owner == world.other(node.name), "the other node took over", owner)
     say(f"main pid {main} -> {node.main_pid()}; all {len(pids)} old processes gone; the group is on {owner}")
     wanted = ("watchdog", "Main process exited", "Killing process", "Failed with result", "swept", "Scheduled restart")
-    lines = [each["MESSAGE"] for each in node.journal_objects() if any(word.lower() in str(each.get("MESSAGE", "")).lower() for word in wanted)]
-    for each in lines[-8:]:
+    lines = [str(each["MESSAGE"]) for each in node.journal_objects()]
+    for each in [line for line in lines if any(word.lower() in line.lower() for word in wanted)][-8:]:
         say("journal: " + each)
 
 
@@ -428,8 +374,7 @@ def hung_guard(world):
 
 
 def killed_guard(world):
-    owner = world["alpha"].status()["groups"][0]["owner"]
-    lose_guard(world, world[owner], signal.SIGKILL, limit=30)
+    lose_guard(world, world[settled(world)], signal.SIGKILL, limit=30)
 
 
 def stop_both(world):
@@ -443,10 +388,20 @@ def stop_both(world):
         nothing_left(node, pids)
 
 
-STEPS = [("systemctl start in both", start), ("systemctl reload of the active node", reload), ("kill -9 of its worker", kill_worker),
-         ("the journal", journal), ("systemctl stop of the active node", stop_active), ("systemctl start that is refused", refused_start), ("what was wrong is put right: it joins", start_again),
-         ("power cut of the active node", power_cut), ("orderly shutdown of the active node", shut_down), ("SIGSTOP of the active node's guard: the watchdog", hung_guard),
-         ("kill -9 of the active node's guard", killed_guard), ("systemctl stop in both, one after the other", stop_both)]
+STEPS = [
+    ("systemctl start in both", start),
+    ("systemctl reload of the active node", reload),
+    ("kill -9 of its worker", kill_worker),
+    ("the journal", journal),
+    ("systemctl stop of the active node", stop_active),
+    ("systemctl start that is refused", refused_start),
+    ("what was wrong is put right: it joins", start_again),
+    ("power cut of the active node", power_cut),
+    ("orderly shutdown of the active node", shut_down),
+    ("SIGSTOP of the active node's guard: the watchdog", hung_guard),
+    ("kill -9 of the active node's guard", killed_guard),
+    ("systemctl stop in both, one after the other", stop_both),
+]
 
 
 def save_logs(world, directory):

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# clusterd as a systemd service, for real: boots two containers with systemd over this machine's own files, installs clusterd into them
+# clusterd as a systemd service, for real: boots two containers with systemd over this machine's own files, installs clusterd in them
 # as `cmake --install` does, and plays what happens to a service: start, reload, a killed worker, stop, power cut, a hung guard.
 #
 #   sudo tests/system/containers.sh [--bin DIR] [--logs DIR]

@@ -97,9 +97,11 @@ class Machine:
             os.makedirs(each, exist_ok=True)
         with open(self.console, "a") as log:
             self.nspawn = subprocess.Popen(
-                ["systemd-nspawn", "-q", "-b", "-D", self.root, f"--machine={self.machine}", f"--hostname={self.name}", "--register=no", "--keep-unit",
-                 f"--network-bridge={BRIDGE}", "--console=pipe", "--link-journal=no", "--resolv-conf=off", "--timezone=off", "--capability=all",
-                 f"--bind={self.quorum}:/dev/quorum"],
+                # In a pid namespace of nspawn's own: a container outlives an nspawn that is killed, and isn't to outlive us.
+                ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc",
+                 "systemd-nspawn", "-q", "-b", "-D", self.root, f"--machine={self.machine}", f"--hostname={self.name}",
+                 "--register=no", "--keep-unit", f"--network-bridge={BRIDGE}", "--console=pipe", "--link-journal=no",
+                 "--resolv-conf=off", "--timezone=off", "--capability=all", f"--bind={self.quorum}:/dev/quorum"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=before, start_new_session=True,
                 env=environment({"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1", "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"}))
         self.init = identity(wait_for(f"{self.name}'s systemd", self._find_init))
@@ -109,7 +111,7 @@ class Machine:
     def _find_init(self):
         if self.nspawn.poll() is not None:
             raise LabError(f"systemd-nspawn ended ({self.nspawn.returncode}): {self.console_tail()}")
-        for pid in children(self.nspawn.pid):
+        for pid in (init for each in children(self.nspawn.pid) for init in children(each)):
             try:
                 with open(f"/proc/{pid}/cmdline") as file, open(f"/proc/{pid}/status") as status:
                     if "systemd" in file.read().split("\0")[0] and [each for each in status if each.startswith("NSpid:")][0].split()[-1] == "1":
@@ -139,8 +141,11 @@ class Machine:
         """Off, in whatever state it is, and its cgroups gone. True: nothing is left."""
         end_process(self.init)
         if self.nspawn:
-            end_process(identity(self.nspawn.pid))
-            self.nspawn.wait(timeout=30)
+            try:
+                self.nspawn.wait(timeout=10)  # ends with the container
+            except subprocess.TimeoutExpired:
+                self.nspawn.kill()
+                self.nspawn.wait(timeout=30)
         try:
             wait_for(f"{self.name}'s cgroups to be empty", lambda: all([remove_cgroup(each) for each in self.cgroups]), limit=15)
             return True

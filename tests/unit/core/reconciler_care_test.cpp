@@ -469,4 +469,13 @@ TEST(Reports, AnAddressThatIsToFailForItsNetworkFailsOnlyWhileOnline) {
     EXPECT_EQ(bench.report().failed_groups.at("web"), "ip");
 }
 
+TEST(Wakeup, ARetryThatIsDueAlreadyIsNoReasonToSpin) {
+    Bench bench(never_restarted());
+    bench.settle();
+    bench.breaks("server");
+    bench.settle();
+    bench.elapsed += 2min;  // nothing is reconciled meanwhile: an emergency stop is under way
+    EXPECT_GT(bench.reconciler.next_wakeup(bench.now()), bench.now().mono);
+}
+
 }  // namespace
