@@ -297,6 +297,9 @@ void Node::Impl::leave_if_done(Now now, Effects& out) {
             if (it != replication.acting()->groups.end() && it->second.owner == self() && g.possible[at(peer())]) return;
         }
     }
+    // The leader stays until what it handed over is online there: it tells the tale, and its grants keep the other's permit.
+    bool const patient = now.mono - leaving_since < leave_patience;
+    if (joined() && membership.leads() && timelines.any() && patient) return;
     if (joined()) {
         left = true;
         out.push_back(effect::Left{});

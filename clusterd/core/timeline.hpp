@@ -14,6 +14,7 @@ public:
     // Looks at what the nodes report; finished ones become RecordFailover, and a message to the peer.
     void observe(Now now, Spec const& spec, Decision const& acting, std::array<Report const*, 2> const& reports, Effects& out);
     void clear() { open_.clear(); }
+    bool any() const { return !open_.empty(); }
 
 private:
     struct Open {

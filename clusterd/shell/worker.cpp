@@ -163,6 +163,11 @@ void Worker::handle(Event const& event) {
     if (shared_) {
         ResumeState const resume = node_->resume_state();
         shared_->write_resume(&resume, sizeof resume);
+        if (told_role_ != resume.role) {
+            char const* const words[] = {"seeks its peer and the quorum disk", "alone: holds the quorum disk", "joined with its peer"};
+            told_role_ = resume.role;
+            guard_->status_line(words[static_cast<int>(resume.role)]);
+        }
         shared_->idle.store(node_->idle() ? 1 : 0);
         shared_->alive.fetch_add(1);
     }

@@ -120,6 +120,7 @@ private:
     Duration late_worst_{0};
     std::map<std::string, std::string> addresses_;  // ip-address resource -> its address, no prefix
     std::vector<std::string> warnings_;
+    std::optional<Role> told_role_;  // in the service manager's status line
     Uuid expected_cluster_{};  // the disk of another one is refused
 };
 
