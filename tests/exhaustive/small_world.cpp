@@ -280,10 +280,11 @@ void World::settle(int rounds, bool link_whole) {
 World World::started(Bounds const& b, Start start) {
     World w(b);
     w.start(0, 1);
-    if (start == Start::a_alone) {
+    if (start == Start::a_alone || start == Start::b_waits) {
         w.settle(4 * b.permit + 2 * b.suspect + 4, false);
         if (w.possible({Move::take_over, 0})) w.apply({Move::take_over, 0});
         w.start(1, 1);
+        if (start == Start::b_waits) w.settle(2 * b.permit + 2 * b.suspect + 2, false);
         return w;
     }
     w.start(1, 1);

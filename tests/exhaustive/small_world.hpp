@@ -45,7 +45,7 @@ std::string to_string(Choice c);
 struct World {
     explicit World(Bounds const& bounds);
 
-    enum class Start { cold, joined, a_alone };
+    enum class Start { cold, joined, a_alone, b_waits };  // b_waits: A alone, B seeking for long
     static World started(Bounds const& bounds, Start start);
 
     void choices(std::vector<Choice>& out) const;

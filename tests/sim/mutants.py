@@ -44,7 +44,7 @@ MUTANTS = {
         (ARBITRATION, "if (y.state == Role::alone && !retired(y.alone_term) && !quiet(done.started)) return;", "")],
     "waits-carried-over": [(MEMBERSHIP, "    peer_slot_known_ = false;\n    peer_slot_seen_ = forever;\n", "")],
     "stop-mark-names-a-term-only-seen": [(ARBITRATION, "!permitted(now) ? was_in_ : 0;", "!permitted(now) ? wanted_.highest : 0;")],
-    "stop-mark-while-running": [(ARBITRATION, "!around.anything_running && !permitted(now) ?", "")],
+    "stop-mark-while-running": [(ARBITRATION, "role_ == Role::seeking && !around.anything_running && !permitted(now) ?", "role_ == Role::seeking ?")],
     "stop-mark-below-last-joined-counts": [(MEMBERSHIP, "peer_slot_.stopped_term >= last_joined_", "true")],
     "late-alone-cycle-counts-after-joining": [(ARBITRATION, "} else if (f.stint == stint_) {", "} else if (true) {")],
     "r-last-not-moved": [(MEMBERSHIP, "        r_last_ = now.mono;\n", "")],

@@ -105,6 +105,16 @@ TEST(PlannerCommands, AGroupThatHasNoOwnerYetIsRefused) {
 
 // ---- online, offline ----------------------------------------------------------------------------------------------------------------
 
+TEST(PlannerCommands, OfflineGroupLastsAndASecondOneChangesNothing) {
+    Office o;
+    EXPECT_DECIDED(o.order(Verb::offline, "web"));
+    EXPECT_FALSE(o.web().wanted_online);
+    auto const again = o.order(Verb::offline, "web");
+    EXPECT_TRUE(again.accepted);
+    EXPECT_FALSE(again.changed);
+    EXPECT_EQ(again.message, "") << "not done at once: the first may still be on its way";
+}
+
 TEST(PlannerCommands, OfflineResourceTakesItsDependentsToo) {
     Office o;
     EXPECT_DECIDED(o.order(Verb::offline, "data"));
@@ -453,6 +463,39 @@ TEST(Operations, OnlineFailsWhenItStaysFailedAndSaysWhy) {
     EXPECT_THAT(last.message, HasSubstr("server: exited with 1"));
 }
 
+TEST(Operations, OnlineWaitsForTheFailoverThatFollowsAFailure) {
+    Waiting w;
+    w.say(a, "server", ResourceState::failed, "exited with 1", start_of_time_ms + 60'000);
+    w.reports[0].failed_groups["web"] = "server";
+    w.accepted({"1", Verb::online, "web"});
+    EXPECT_EQ(w.outcome(), Outcome::running);
+    w.web().owner = b;
+    w.say(b, ResourceState::online);
+    EXPECT_EQ(w.outcome(), Outcome::done);
+}
+
+TEST(Operations, OfflineThatWasReversedMeanwhileFails) {
+    Waiting w;
+    w.order(Verb::offline, "web");
+    w.accepted({"1", Verb::offline, "web"});
+    EXPECT_EQ(w.outcome(), Outcome::running);
+    w.order(Verb::online, "web");
+    EXPECT_EQ(w.outcome(), Outcome::failed);
+}
+
+TEST(Operations, AnOrderThatWasGivenBeforeIsStillWaitedFor) {
+    Waiting w;
+    w.web().wanted_online = false;
+    w.operations.given({"1", Verb::offline, "web"}, w.now);
+    w.operations.sent("1");
+    Effects out;
+    w.operations.answered({"1", true, w.decision.id, {}}, out);
+    EXPECT_THAT(out, IsEmpty());
+    EXPECT_EQ(w.outcome(), Outcome::running);
+    w.say(a, ResourceState::offline);
+    EXPECT_EQ(w.outcome(), Outcome::done);
+}
+
 TEST(Operations, AFailureThatIsOlderThanTheOrderIsNotItsOutcome) {
     Waiting w;
     w.say(a, "server", ResourceState::failed, "exited with 1", start_of_time_ms + 60'000);
@@ -494,6 +537,16 @@ TEST(Operations, OfflineIsDoneWhenAllOfItHasStopped) {
     EXPECT_EQ(w.outcome(), Outcome::running) << "failed to stop is not stopped";
     w.say(a, "docs", ResourceState::offline);
     EXPECT_EQ(w.outcome(), Outcome::done);
+}
+
+TEST(Operations, OfflineOfAResourceWaitsForItsDependents) {
+    Waiting w;
+    w.order(Verb::offline, "data");
+    w.accepted({"1", Verb::offline, "data"});
+    for (auto const* name : {"data", "docs"}) w.say(a, name, ResourceState::offline);
+    EXPECT_EQ(w.outcome(), Outcome::running);
+    w.say(a, "server", ResourceState::offline);
+    EXPECT_EQ(w.outcome(), Outcome::done) << "disk and ip stay";
 }
 
 TEST(Operations, MoveEndsWithWhatTheClientWouldHaveSeen) {
