@@ -190,8 +190,7 @@ void Node::Impl::decide_commands(PlanView const& view, Decision& d, bool& change
 void Node::Impl::drop_answers(Effects& out) {
     for (auto const& a : answers) {
         char const* const why = "the leader changed before it was decided: it may or may not be; see 'clusterctl status'";
-        if (a.from_peer) out.push_back(effect::SendSync{sync::CommandAnswer{a.command.id, false, {}, why}});
-        else operations.fail(a.command.id, why, out);
+        if (!a.from_peer) operations.fail(a.command.id, why, out);  // the peer sees for itself that its leader is lost
     }
     answers.clear();
     reasons.clear();

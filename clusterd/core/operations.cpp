@@ -107,7 +107,7 @@ Operations::Verdict Operations::judge_online(View const& view, Open const& o) co
     if (done) return {Outcome::done, o.command.target + " is online on " + name_of(view.spec, l.decision->owner)};
     bool const current = l.report && l.report->under >= o.under;
     NodeIndex const elsewhere = other(l.decision->owner);
-    bool const moves_yet = view.reports[at(elsewhere)] && l.group->possible[at(elsewhere)] && !view.acting->paused[at(elsewhere)] &&
+    bool const moves_yet = l.report && l.report->failed_groups.contains(l.group->name) && view.reports[at(elsewhere)] && l.group->possible[at(elsewhere)] && !view.acting->paused[at(elsewhere)] &&
                            static_cast<int>(l.decision->failovers.size()) < l.group->failover_limit;
     if (current && !stuck.empty() && !l.decision->draining_to && !moves_yet) return {Outcome::failed, stuck};
     if (current && !l.decision->wanted_online) return {Outcome::failed, "it was ordered offline meanwhile"};
