@@ -1,6 +1,5 @@
-// Operators' commands: what each does to the decision and what is refused (apply_command), and when a command that waits is told
-// done, failed or refused (Operations).
-#include "tests/unit/core/policy_world.hpp"
+// When a command that waits is told done, failed or refused, and what it is told meanwhile.
+#include "tests/unit/core/office.hpp"
 
 #include "clusterd/core/operations.hpp"
 
@@ -14,321 +13,6 @@ using namespace clusterd::policy;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::UnorderedElementsAre;
-
-// Alpha leads, joined with beta, and owns web.
-struct Office {
-    Office() {
-        decision.id = {3, 7};
-        decision.groups["web"] = {};
-        for (auto n : {a, b}) say(n, n == a ? ResourceState::online : ResourceState::offline);
-    }
-    GroupDecision& web() { return decision.groups.at("web"); }
-    void say(NodeIndex n, ResourceState s) {
-        reports[at(n)].node = n;
-        reports[at(n)].under = decision.id;
-        for (auto const& r : spec.groups[0].resources) say(n, r.name, s);
-    }
-    void say(NodeIndex n, std::string const& name, ResourceState s, std::string message = {}, std::int64_t retry = 0) {
-        ResourceReport& e = reports[at(n)].resources[name];
-        e = {};
-        e.state = s;
-        e.stopped = s == ResourceState::offline;
-        e.message = std::move(message);
-        e.retry_wall_ms = retry;
-    }
-    std::array<Report const*, 2> known() const { return {heard[0] ? &reports[0] : nullptr, heard[1] ? &reports[1] : nullptr}; }
-    CommandVerdict order(Command c) {
-        PlanView const view{spec, known(), a, joined, false, now};
-        return apply_command(view, c, decision);
-    }
-    CommandVerdict order(Verb verb, std::string target, std::string to = {}) { return order({"1", verb, std::move(target), std::move(to)}); }
-
-    Spec spec = web_spec();
-    Decision decision;
-    std::array<Report, 2> reports;
-    std::array<bool, 2> heard{true, true};
-    bool joined = true;
-    Now now = at_time(0s);
-};
-
-Command pausing(std::string node, bool drain) {
-    Command c{"1", Verb::pause, std::move(node)};
-    c.drain = drain;
-    return c;
-}
-Command resuming(std::string node, bool failback) {
-    Command c{"1", Verb::resume, std::move(node)};
-    c.failback = failback;
-    return c;
-}
-
-#define EXPECT_REFUSED(verdict, why)              \
-    do {                                          \
-        auto const v_ = (verdict);                \
-        EXPECT_FALSE(v_.accepted);                \
-        EXPECT_THAT(v_.message, HasSubstr(why));  \
-    } while (false)
-#define EXPECT_NOTHING_DONE(verdict)              \
-    do {                                          \
-        auto const v_ = (verdict);                \
-        EXPECT_TRUE(v_.accepted);                 \
-        EXPECT_FALSE(v_.changed);                 \
-        EXPECT_FALSE(v_.message.empty());         \
-    } while (false)
-#define EXPECT_DECIDED(verdict)                   \
-    do {                                          \
-        auto const v_ = (verdict);                \
-        EXPECT_TRUE(v_.accepted) << v_.message;   \
-        EXPECT_TRUE(v_.changed);                  \
-        EXPECT_EQ(v_.message, "");                \
-    } while (false)
-
-// ---- names ------------------------------------------------------------------------------------------------------------------------
-
-TEST(PlannerCommands, UnknownNamesAreRefused) {
-    Office o;
-    for (auto verb : {Verb::online, Verb::offline, Verb::move, Verb::fail, Verb::reset}) {
-        EXPECT_REFUSED(o.order(verb, "nobody"), "'nobody'");
-        EXPECT_REFUSED(o.order(verb, "alpha"), "'alpha'");
-    }
-    EXPECT_REFUSED(o.order(Verb::pause, "web"), "alpha and beta");
-    EXPECT_REFUSED(o.order(Verb::resume, "gamma"), "alpha and beta");
-    EXPECT_REFUSED(o.order(Verb::move, "web", "gamma"), "alpha and beta");
-}
-
-TEST(PlannerCommands, AGroupThatHasNoOwnerYetIsRefused) {
-    Office o;
-    o.decision.groups.clear();
-    EXPECT_REFUSED(o.order(Verb::online, "web"), "no owner yet");
-}
-
-// ---- online, offline ----------------------------------------------------------------------------------------------------------------
-
-TEST(PlannerCommands, OfflineGroupLastsAndASecondOneChangesNothing) {
-    Office o;
-    EXPECT_DECIDED(o.order(Verb::offline, "web"));
-    EXPECT_FALSE(o.web().wanted_online);
-    auto const again = o.order(Verb::offline, "web");
-    EXPECT_TRUE(again.accepted);
-    EXPECT_FALSE(again.changed);
-    EXPECT_EQ(again.message, "") << "not done at once: the first may still be on its way";
-}
-
-TEST(PlannerCommands, OfflineResourceTakesItsDependentsToo) {
-    Office o;
-    EXPECT_DECIDED(o.order(Verb::offline, "data"));
-    EXPECT_THAT(o.web().held_offline, UnorderedElementsAre("data", "server", "docs"));
-    EXPECT_TRUE(o.web().wanted_online);
-}
-
-TEST(PlannerCommands, OnlineResourceBringsItsDependenciesToo) {
-    Office o;
-    o.web().held_offline = {"disk", "data", "server", "docs"};
-    EXPECT_DECIDED(o.order(Verb::online, "server"));
-    EXPECT_THAT(o.web().held_offline, ElementsAre("docs"));
-}
-
-TEST(PlannerCommands, OnlineResourceOfAnOfflineGroupBringsNothingElse) {
-    Office o;
-    o.web().wanted_online = false;
-    EXPECT_DECIDED(o.order(Verb::online, "data"));
-    EXPECT_TRUE(o.web().wanted_online);
-    EXPECT_THAT(o.web().held_offline, UnorderedElementsAre("ip", "server", "docs"));
-}
-
-TEST(PlannerCommands, OnlineGroupBringsEverything) {
-    Office o;
-    o.web().wanted_online = false;
-    o.web().held_offline = {"docs"};
-    EXPECT_DECIDED(o.order(Verb::online, "web"));
-    EXPECT_TRUE(o.web().wanted_online);
-    EXPECT_THAT(o.web().held_offline, IsEmpty());
-}
-
-TEST(PlannerCommands, OnlineForgetsFailuresSoThatItIsTriedAtOnce) {
-    Office o;
-    o.order(Verb::online, "web");
-    for (auto const& r : o.spec.groups[0].resources) EXPECT_EQ(o.web().reset_orders[r.name], 1U) << r.name;
-}
-
-TEST(PlannerCommands, OnlineResourceForgetsFailuresOfItsDependenciesToo) {
-    Office o;
-    o.order(Verb::online, "server");
-    for (auto const* name : {"disk", "data", "ip", "server"}) EXPECT_EQ(o.web().reset_orders[name], 1U) << name;
-    EXPECT_EQ(o.web().reset_orders["docs"], 0U);
-}
-
-// ---- move ---------------------------------------------------------------------------------------------------------------------------
-
-TEST(PlannerCommands, MoveWithoutToIsTheOtherNode) {
-    Office o;
-    EXPECT_DECIDED(o.order(Verb::move, "web"));
-    EXPECT_EQ(o.web().draining_to, b);
-    EXPECT_EQ(o.web().owner, a) << "until it is offline there";
-    EXPECT_THAT(o.web().failovers, IsEmpty()) << "never counts against a limit";
-}
-
-TEST(PlannerCommands, MoveToThePresentOwnerDoesNothing) {
-    Office o;
-    EXPECT_NOTHING_DONE(o.order(Verb::move, "web", "alpha"));
-}
-
-TEST(PlannerCommands, MoveToANodeThatIsDownIsRefused) {
-    Office o;
-    o.joined = false;
-    EXPECT_REFUSED(o.order(Verb::move, "web"), "beta is down");
-}
-
-TEST(PlannerCommands, MoveToAPausedNodeIsRefused) {
-    Office o;
-    o.decision.paused[1] = true;
-    EXPECT_REFUSED(o.order(Verb::move, "web", "beta"), "clusterctl resume beta");
-}
-
-TEST(PlannerCommands, MoveToWhereItIsNotPossibleIsRefused) {
-    Office o;
-    o.spec.groups[0].possible = {true, false};
-    EXPECT_REFUSED(o.order(Verb::move, "web"), "not possible on beta");
-}
-
-TEST(PlannerCommands, MoveToANodeThatIsBeingStoppedIsRefused) {
-    Office o;
-    o.reports[1].leaving = true;
-    EXPECT_REFUSED(o.order(Verb::move, "web"), "being stopped");
-}
-
-TEST(PlannerCommands, MoveOfAResourceIsRefusedAndSaysWhatToMove) { EXPECT_REFUSED(Office().order(Verb::move, "ip"), "clusterctl move web"); }
-
-TEST(PlannerCommands, MoveOfAnOfflineGroupKeepsItOffline) {
-    Office o;
-    o.web().wanted_online = false;
-    EXPECT_DECIDED(o.order(Verb::move, "web"));
-    EXPECT_FALSE(o.web().wanted_online);
-}
-
-TEST(PlannerCommands, AMovedGroupIsNotBroughtHomeByItself) {
-    Office o;
-    o.web().away_by_failure = true;
-    o.web().drained_from = b;
-    EXPECT_DECIDED(o.order(Verb::move, "web"));
-    EXPECT_FALSE(o.web().away_by_failure);
-    EXPECT_FALSE(o.web().drained_from);
-}
-
-TEST(PlannerCommands, MoveBackOfAGroupOnItsWayIsRefused) {
-    Office o;
-    o.web().draining_to = b;
-    EXPECT_REFUSED(o.order(Verb::move, "web", "alpha"), "on its way to beta");
-}
-
-// ---- fail, reset ----------------------------------------------------------------------------------------------------------------------
-
-TEST(PlannerCommands, FailIsAnOrderToTheOwner) {
-    Office o;
-    EXPECT_DECIDED(o.order(Verb::fail, "ip"));
-    EXPECT_EQ(o.web().fail_orders["ip"], 1U);
-    EXPECT_DECIDED(o.order(Verb::fail, "ip"));
-    EXPECT_EQ(o.web().fail_orders["ip"], 2U);
-}
-
-TEST(PlannerCommands, FailOfWhatIsNotOnlineIsRefused) {
-    Office o;
-    for (auto s : {ResourceState::offline, ResourceState::failed, ResourceState::online_pending, ResourceState::unknown}) {
-        o.say(a, "ip", s);
-        EXPECT_REFUSED(o.order(Verb::fail, "ip"), "not online");
-    }
-    o.heard[0] = false;
-    EXPECT_REFUSED(o.order(Verb::fail, "ip"), "not online");
-}
-
-TEST(PlannerCommands, FailOfAGroupIsRefused) { EXPECT_REFUSED(Office().order(Verb::fail, "web"), "name one of its resources"); }
-
-TEST(PlannerCommands, ResetForgetsTheFailoversToo) {
-    Office o;
-    o.web().failovers = {{start_of_time_ms, a, "ip"}};
-    EXPECT_DECIDED(o.order(Verb::reset, "ip"));
-    EXPECT_EQ(o.web().reset_orders["ip"], 1U);
-    EXPECT_EQ(o.web().reset_orders["server"], 0U);
-    EXPECT_THAT(o.web().failovers, IsEmpty());
-}
-
-// ---- pause, resume --------------------------------------------------------------------------------------------------------------------
-
-TEST(PlannerCommands, PauseMovesNothingAndASecondOneDoesNothing) {
-    Office o;
-    EXPECT_DECIDED(o.order(pausing("alpha", false)));
-    EXPECT_TRUE(o.decision.paused[0]);
-    EXPECT_FALSE(o.web().draining_to);
-    EXPECT_NOTHING_DONE(o.order(pausing("alpha", false)));
-}
-
-TEST(PlannerCommands, PauseWithDrainMovesEverythingAway) {
-    Office o;
-    EXPECT_DECIDED(o.order(pausing("alpha", true)));
-    EXPECT_EQ(o.web().draining_to, b);
-    EXPECT_EQ(o.web().drained_from, a);
-}
-
-TEST(PlannerCommands, PauseWithDrainOfAPausedNodeStillDrains) {
-    Office o;
-    o.decision.paused[0] = true;
-    EXPECT_DECIDED(o.order(pausing("alpha", true)));
-    EXPECT_EQ(o.web().draining_to, b);
-}
-
-TEST(PlannerCommands, PauseWithDrainLeavesWhatIsNotPossibleOnThePeer) {
-    Office o;
-    o.spec.groups[0].possible = {true, false};
-    EXPECT_DECIDED(o.order(pausing("alpha", true)));
-    EXPECT_FALSE(o.web().draining_to);
-}
-
-TEST(PlannerCommands, PauseWithDrainIsRefusedWhereThePeerCantTakeThem) {
-    Office o;
-    o.joined = false;
-    EXPECT_REFUSED(o.order(pausing("alpha", true)), "down");
-    EXPECT_FALSE(o.decision.paused[0]) << "nothing was done";
-    o.joined = true;
-    o.decision.paused[1] = true;
-    EXPECT_REFUSED(o.order(pausing("alpha", true)), "paused");
-}
-
-TEST(PlannerCommands, PauseWithDrainIsRefusedWhileThePeerIsBeingStopped) {
-    Office o;
-    o.reports[1].leaving = true;
-    EXPECT_REFUSED(o.order(pausing("alpha", true)), "stopped");
-}
-
-TEST(PlannerCommands, ResumeMovesNothingByItself) {
-    Office o;
-    o.decision.paused[0] = true;
-    o.web().owner = b;
-    o.web().drained_from = a;
-    EXPECT_DECIDED(o.order(resuming("alpha", false)));
-    EXPECT_FALSE(o.decision.paused[0]);
-    EXPECT_FALSE(o.web().draining_to);
-    EXPECT_NOTHING_DONE(o.order(resuming("alpha", false)));
-}
-
-TEST(PlannerCommands, ResumeWithFailbackBringsHomeWhatWasDrained) {
-    Office o;
-    o.spec.groups.push_back(group("mail", {resource("mail-ip")}));
-    o.decision.groups["mail"].owner = b;  // was there before
-    o.decision.paused[0] = true;
-    o.web().owner = b;
-    o.web().drained_from = a;
-    EXPECT_DECIDED(o.order(resuming("alpha", true)));
-    EXPECT_EQ(o.web().draining_to, a);
-    EXPECT_FALSE(o.decision.groups["mail"].draining_to);
-}
-
-TEST(PlannerCommands, ResumeWithFailbackOfANodeThatIsDownIsRefused) {
-    Office o;
-    o.joined = false;
-    o.decision.paused[1] = true;
-    EXPECT_REFUSED(o.order(resuming("beta", true)), "down");
-}
 
 // ---- waiting for the outcome ------------------------------------------------------------------------------------------------------------
 
@@ -461,6 +145,15 @@ TEST(Operations, OnlineFailsWhenItStaysFailedAndSaysWhy) {
     auto const last = w.look();
     EXPECT_EQ(last.outcome, Outcome::failed);
     EXPECT_THAT(last.message, HasSubstr("server: exited with 1"));
+}
+
+// docs doesn't move the group: nothing further will happen, though beta could take it.
+TEST(Operations, OnlineFailsAtOnceWhereTheFailureMovesNothing) {
+    Waiting w;
+    spec_of(w.spec, "docs").affects_group = false;
+    w.say(a, "docs", ResourceState::failed, "exited with 1", start_of_time_ms + 60'000);
+    w.accepted({"1", Verb::online, "web"});
+    EXPECT_EQ(w.outcome(), Outcome::failed);
 }
 
 TEST(Operations, OnlineWaitsForTheFailoverThatFollowsAFailure) {
@@ -622,6 +315,17 @@ TEST(Operations, FailAndResetAreDoneWhenTheOwnerActsOnThem) {
 TEST(Operations, PauseIsDoneOnceDecided) {
     Waiting w;
     w.accepted(pausing("alpha", false));
+    EXPECT_EQ(w.outcome(), Outcome::done);
+}
+
+TEST(Operations, PauseIsNotDoneBeforeItIsActedOnHere) {
+    Waiting w;
+    w.operations.given({"1", Verb::pause, "alpha"}, w.now);
+    w.operations.sent("1");
+    Effects out;
+    w.operations.answered({"1", true, {3, 8}, {}}, out);
+    EXPECT_EQ(w.outcome(), Outcome::running);
+    w.decision.id = {3, 8};
     EXPECT_EQ(w.outcome(), Outcome::done);
 }
 

@@ -232,6 +232,16 @@ TEST(PlannerDraining, TheNewOwnerComesAfterTheOldOneSaidItIsOffline) {
     EXPECT_FALSE(t.web().draining_to);
 }
 
+TEST(PlannerDraining, WhatIsHomeAgainIsNoLongerDrained) {
+    for (auto from : {a, b}) {
+        Table t = draining();
+        t.web().drained_from = from;
+        t.say(a, ResourceState::offline);
+        t.go();
+        EXPECT_EQ(t.web().drained_from.has_value(), from == a) << "it came to beta";
+    }
+}
+
 TEST(PlannerDraining, EverythingHasToBeOffline) {
     Table t = draining();
     t.say(a, ResourceState::offline);

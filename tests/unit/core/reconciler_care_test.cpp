@@ -215,8 +215,14 @@ TEST(Orders, AreObeyedOnce) {
 
 TEST(Orders, ThatWereGivenBeforeThisWorkerStartedAreNotObeyed) {
     Bench bench(never_restarted());
-    for (auto& [name, order] : std::map<std::string, int>{{"disk", 0}, {"server", 0}}) bench.web().fail_orders[name] = 4, (void)order;
     for (auto const* name : {"disk", "data", "ip", "server", "docs"}) bench.truth[name] = ResourceState::online;
+    Effects out;
+    bench.reconciler.reconcile(bench.now(), {}, nullptr, out);  // everything is found out before any decision is known
+    bench.take(out);
+    for (auto const& probe : std::vector(bench.pending)) {
+        bench.tell(probe.resource, probe.action, ResourceState::online);
+    }
+    bench.web().fail_orders["server"] = 4;
     bench.settle();
     EXPECT_TRUE(bench.all_online());
     EXPECT_THAT(bench.done(), IsEmpty());
@@ -425,6 +431,20 @@ TEST(Unknown, AFailureThatWasGivenUpIsStillGivenUpAfterAnEmergencyStop) {
     bench.settle();
     EXPECT_EQ(bench.state("server"), ResourceState::failed);
     EXPECT_EQ(bench.report().failed_groups.count("web"), 1U);
+}
+
+TEST(Unknown, WhatIsNoticedDuringAnActionIsLeftToItsAnswer) {
+    Bench bench(web_spec());
+    bench.slow = {"ip"};
+    bench.settle();
+    bench.answer(bench.under_way("ip"));  // the probe
+    bench.settle();
+    ASSERT_EQ(bench.state("ip"), ResourceState::online_pending);
+    bench.tell("ip", 0, ResourceState::failed, "not there yet");
+    EXPECT_EQ(bench.state("ip"), ResourceState::online_pending);
+    bench.answer(bench.under_way("ip"));
+    EXPECT_EQ(bench.state("ip"), ResourceState::online);
+    EXPECT_EQ(bench.of("ip").restarts_in_window, 0);
 }
 
 TEST(Unknown, AResourceThatIsntConfiguredIsNobodys) {

@@ -190,6 +190,24 @@ TEST(ReplicationOfAPair, ADecisionSurvivesAChannelThatBreaksAtAnyMoment) {
     }
 }
 
+TEST(ReplicationOfAPair, AJoinSurvivesAChannelThatBreaksAtAnyMoment) {
+    for (Ns moment = 600 * ms; moment <= 1000 * ms; moment += 4 * ms) {
+        Pair p;
+        p.c.power_cut(b);
+        p.run(3000 * ms);
+        p.c.conditions.break_after = {ms, ms};
+        p.c.power_on(b);
+        p.run(moment);
+        for (auto n : {a, b}) p.c.cut(n, true);
+        p.run(60 * ms);
+        for (auto n : {a, b}) p.c.cut(n, false);
+        p.run(5000 * ms);
+        EXPECT_EQ(p.c.machine(a).resume.role, Role::joined) << moment / ms;
+        EXPECT_EQ(p.decision(a).id, p.decision(b).id) << moment / ms;
+        EXPECT_EQ(p.decision(a).id.term, p.c.machine(a).resume.joined_term) << moment / ms;
+    }
+}
+
 TEST(ReplicationOfAPair, ABlankStoreIsListedByTheFirstDecisionAfterTheJoin) {
     Pair p;
     p.c.power_cut(b);
