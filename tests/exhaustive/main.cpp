@@ -2,7 +2,7 @@
 //
 //   exhaustive [--seconds S] [--seed N] [--only search|walks] [--verbose]
 //
-// Half of the time: depth first with growing depth from four starts (cold, both joined, A alone, B waiting for it), states pruned by fingerprint.
+// Half of the time: depth first with growing depth from each start, states pruned by fingerprint.
 // Half: long random walks in wider bounds (restarts, drift, overtaking), each with its own weights. A violation is shrunk and told;
 // exit 1. What was reached is printed; a situation never reached is a failure of the test itself, exit 2.
 #include "tests/exhaustive/small_world.hpp"
@@ -191,14 +191,14 @@ bool walk(World const& start, sim::Random& random, int length, std::vector<Found
     return false;
 }
 
-constexpr World::Start starts[] = {World::Start::cold, World::Start::joined, World::Start::a_alone, World::Start::b_waits};
-char const* const start_names[] = {"cold", "both joined", "A alone", "A alone, B waits"};
+constexpr World::Start starts[] = {World::Start::cold, World::Start::joined, World::Start::a_alone, World::Start::b_waits, World::Start::a_marked};
+char const* const start_names[] = {"cold", "both joined", "A alone", "A alone, B waits", "A marked its stop"};
 
 bool search_all(double seconds, bool verbose, std::vector<Found>& found) {
     auto const begin = Clock::now();
-    double const each = seconds / 8;
+    double const each = seconds / 10;
     for (int restarts : {0, 1}) {
-        for (int s = 0; s < 4; ++s) {
+        for (int s = 0; s < 5; ++s) {
             Bounds b;
             b.permit = 2;
             b.restarts = restarts;

@@ -288,7 +288,15 @@ World World::started(Bounds const& b, Start start) {
         return w;
     }
     w.start(1, 1);
-    if (start == Start::joined) w.settle(4, true);
+    if (start == Start::joined || start == Start::a_marked) w.settle(4, true);
+    for (int i = 0; start == Start::a_marked && i < 2 * b.permit + 2; ++i) {
+        w.tick(-1);
+        w.link[0].clear();
+        w.link[1].clear();
+        // Its writes land and its reads fail, so that it stays in step 1.
+        for (Move m : {Move::advance, Move::stop, Move::persist, Move::land, Move::fail})
+            if (w.possible({m, 0})) w.apply({m, 0});
+    }
     return w;
 }
 

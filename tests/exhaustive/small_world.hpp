@@ -45,7 +45,8 @@ std::string to_string(Choice c);
 struct World {
     explicit World(Bounds const& bounds);
 
-    enum class Start { cold, joined, a_alone, b_waits };  // b_waits: A alone, B seeking for long
+    // b_waits: A alone, B seeking for long. a_marked: both were joined; A stopped and marked it on the disk, B was frozen since.
+    enum class Start { cold, joined, a_alone, b_waits, a_marked };
     static World started(Bounds const& bounds, Start start);
 
     void choices(std::vector<Choice>& out) const;

