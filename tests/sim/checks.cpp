@@ -97,7 +97,7 @@ void Cluster::learn(Machine& m, DecisionPtr const& d) { memory.known[at(m.self)]
 
 void Cluster::made(Machine& m, DecisionPtr const& d) {
     if (!d) return;
-    auto& known = memory.known[at(m.self)];
+    DecisionId const known = memory.known[at(m.self)];  // what it has stored, or was told as a new leader: the base
     auto it = memory.decisions.find(d->id);
     if (it != memory.decisions.end() && !it->second.durable && it->second.instance != m.instance && leader_of(d->id.term) == m.self) {
         memory.decisions.erase(it);  // nobody ever had it but a process that is dead
@@ -106,7 +106,7 @@ void Cluster::made(Machine& m, DecisionPtr const& d) {
     if (it == memory.decisions.end()) {
         if (leader_of(d->id.term) != m.self) throw Violation("3", std::string(name_of(m.self)) + " makes " + to_string(d->id) + ", a term of the other's");
         if (known >= d->id) throw Violation("3", std::string(name_of(m.self)) + " makes " + to_string(d->id) + " though it knows " + to_string(known));
-        memory.decisions.emplace(d->id, Memory::Known{d, known, m.instance, false});
+        memory.decisions.emplace(d->id, Memory::Known{d, known, m.instance, false, {}});
         // A takeover counts from when it is decided: a later leader that finds it may commit it, whoever has a permit by then, for
         // the other has started nothing of these groups since.
         auto const base = memory.decisions.find(known);
@@ -114,7 +114,6 @@ void Cluster::made(Machine& m, DecisionPtr const& d) {
     } else if (it->second.decision != d && !same(*it->second.decision, *d)) {
         throw Violation("3", "two decisions are named " + to_string(d->id));
     }
-    known = std::max(known, d->id);
 }
 
 bool Cluster::descends(DecisionId from, DecisionId ancestor) const {
@@ -139,7 +138,9 @@ void Cluster::check_acted(Machine& m, bool starts) {
     std::string const who = name_of(m.self);
     if (id < memory.acted[mine]) throw Violation("3", who + " acts on " + to_string(id) + " after " + to_string(memory.acted[mine]));
     memory.acted[mine] = id;
-    int stored = (id_of(machines[0].stored) >= id) + (id_of(machines[1].stored) >= id);
+    auto const made_it = memory.decisions.find(id);
+    auto const held = made_it != memory.decisions.end() ? made_it->second.held : std::array<bool, 2>{};
+    int stored = (held[0] || id_of(machines[0].stored) >= id) + (held[1] || id_of(machines[1].stored) >= id);
     stored += disk.slot[0].newest >= id || disk.slot[1].newest >= id;
     if (stored < 2) throw Violation("3", who + " acts on " + to_string(id) + ", which is stored at only " + std::to_string(stored) + " of three");
     DecisionId const last = memory.committed;

@@ -101,7 +101,8 @@ struct Machine {
     double rate = 1.0;
     // the guard, and what it shares with the worker
     bool guard = false, guard_frozen = false;
-    Instant permit_end = long_ago;
+    std::uint64_t guard_started = 0;  // how often: an Instant means nothing across a boot
+    Instant permit_end = long_ago, latest_end = long_ago;  // latest: of all it was ever told, also when given back since
     Incarnation permit_incarnation = 0;  // that got it
     Instant inherited_end = long_ago;    // the permit that a worker goes on with: it may tell the guard once more
     ResumeState resume;
@@ -162,6 +163,7 @@ struct Memory {
         DecisionId base;
         std::uint64_t instance = 0;  // the process that made it
         bool durable = false;        // was stored somewhere: before that, it dies with its process
+        std::array<bool, 2> held{};  // by a node's store, maybe one that was lost since
     };
     std::map<DecisionId, Known> decisions;  // every decision ever made, and what its author knew
     DecisionId committed;                   // the newest one a node acted on
@@ -274,6 +276,7 @@ private:
     void store(Machine& m, effect::Persist const& p);
     void set_permit(Machine& m, Instant end);
     void guard_check(Machine& m);
+    void nothing_runs_at(Machine& m, Instant end);
     void start_emergency(Machine& m, bool by_guard);
     friend struct Perform;
 

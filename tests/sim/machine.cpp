@@ -22,7 +22,7 @@ void Cluster::power_cut(NodeIndex n) {
     end_worker(m);
     m.powered = m.guard = m.guard_frozen = false;
     m.has_resume = false;
-    m.permit_end = long_ago;
+    m.permit_end = m.latest_end = long_ago;
     m.emergency = false;
     ++m.emergency_serial;
     everything_off(m, true);
@@ -33,9 +33,10 @@ void Cluster::start_service(NodeIndex n) {
     Machine& m = machine(n);
     if (!m.powered || m.guard) return;
     m.guard = true;
+    ++m.guard_started;
     m.guard_frozen = false;
     m.has_resume = false;
-    m.permit_end = long_ago;
+    m.permit_end = m.latest_end = long_ago;
     everything_off(m, true);
     start_worker(m, false);
 }
@@ -190,7 +191,6 @@ void Cluster::step(Machine& m, Event const& event) {
     if (++m.steps_here > 2000) throw Violation("spin", std::string(name_of(m.self)) + " takes thousands of steps in one instant");
     if (auto const* s = std::get_if<event::SyncReceived>(&event)) {
         if (auto const* f = std::get_if<sync::FollowerState>(&s->message)) learn(m, f->decision);
-        if (auto const* d = std::get_if<sync::StoreDecision>(&s->message)) learn(m, d->decision);
     }
     if (auto const* l = std::get_if<event::DiskDecisionsLoaded>(&event); l && l->ok) learn(m, l->newest);
     Now const t{clock(m.self), 1'700'000'000'000 + now / ms, static_cast<int>(now / (60'000 * ms) % 1440)};
@@ -287,8 +287,9 @@ void Cluster::store(Machine& m, effect::Persist const& p) {
     if (p.decision->id < id_of(m.stored)) throw Violation("3", std::string(name_of(m.self)) + " stores an older decision over a newer one");
     m.stored = p.decision;
     m.cluster = p.decision->cluster;
+    learn(m, p.decision);  // not before: what isn't stored yet may be dropped, by its author and by a follower
     auto const it = memory.decisions.find(p.decision->id);
-    if (it != memory.decisions.end()) it->second.durable = true;
+    if (it != memory.decisions.end()) it->second.durable = it->second.held[at(m.self)] = true;
 }
 
 void Cluster::persist_next(Machine& m) {
@@ -317,10 +318,15 @@ void Cluster::persist_next(Machine& m) {
 void Cluster::set_permit(Machine& m, Instant end) {
     check_permit(m, end);
     m.permit_end = end;
+    m.latest_end = std::max(m.latest_end, end);
     m.permit_incarnation = m.incarnation;
     for (auto const& [name, running] : m.running)
         if (running.address && running.truth != Truth::off) check_two_owners(name);
-    if (end <= clock(m.self) || m.check_scheduled) return;
+    if (end <= clock(m.self)) {  // given back: the guard ends what still runs, by the end that the permit had
+        if (m.guard && !m.guard_frozen) start_emergency(m, false);
+        return nothing_runs_at(m, m.latest_end);
+    }
+    if (m.check_scheduled) return;
     m.check_scheduled = true;
     at(true_time(m.self, end - spec().timing.kill), [this, &m] { guard_check(m); });
 }
@@ -348,8 +354,12 @@ void Cluster::guard_check(Machine& m) {
             start_emergency(m, true);
         }
     }
-    at(true_time(m.self, end), [this, &m, end] {
-        if (!m.guard || m.guard_frozen || m.permit_end > end) return;
+    nothing_runs_at(m, end);
+}
+
+void Cluster::nothing_runs_at(Machine& m, Instant end) {
+    at(true_time(m.self, end), [this, &m, end, guard = m.guard_started] {
+        if (!m.guard || m.guard_started != guard || m.guard_frozen || m.latest_end > end) return;
         for (auto const& [name, running] : m.running)
             if (!running.address && running.truth != Truth::off)
                 throw Violation("4", std::string(name_of(m.self)) + " runs " + name + " at its permit's end");

@@ -58,7 +58,9 @@ MUTANTS = {
         ("replication.cpp", "if (follower_.stored > id_of(base_)) return;", "")],
     "report-of-an-older-decision-counts": [("planner.cpp", "if (!r || r->under != plan_.next.id || !all_stopped(g, *r)) return;", "if (!r || !all_stopped(g, *r)) return;")],
     "takeover-at-once": [("planner.cpp", "if (!view_.may_take_over || !able(g, self)) return;", "if (!able(g, self)) return;")],
-    "blank-disk-votes": [(ARBITRATION, "if (now.mono < done.started + P() && disk_is_a_vote()) {", "if (now.mono < done.started + P()) {")],
+    "blank-disk-votes": [
+        (ARBITRATION, "if (now.mono < done.started + P() && disk_is_a_vote()) {", "if (now.mono < done.started + P()) {"),
+        (ARBITRATION, "if (!forced_ && !disk_is_a_vote()) return;", "")],
     "area-that-the-slot-names-is-overwritten": [("replication.cpp", "? 1 : 0;", "? 0 : 1;")],
 }
 
@@ -67,7 +69,8 @@ HIDDEN = {
     "claim-not-stored-first": "a new incarnation reads its own slot before it writes, and finds the claim there",
     "alone-blind-to-higher": "a node whose slot stood still long enough to be passed has lost its permit, and seeks before it reads anything",
     "waits-carried-over": "a slot is told by its beat, so one that stood still in both seekings was not written in between",
-    "offer-accepted-before-stored": "needs a crash within that one fsync, an older stop mark of the peer's, and a takeover within P: argued, not met",
+    "late-alone-cycle-counts-after-joining": "the cycle's own write and read allow what step 2 would conclude from them",
+    "newest-of-follower-not-learned": "who makes the offer holds the newest committed decision already: it was alone, or has the newer one",
 }
 
 

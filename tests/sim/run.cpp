@@ -172,6 +172,7 @@ private:
             later(f, [this, n] { c_.power_on(n); });
             break;
         case Kind::leave:
+            if (c_.now > s_.safety_ends - 90'000 * ms) break;  // it may take a minute: not into the liveness phase
             c_.leave(n);
             c_.after(f.lasts + 5000 * ms, [this, n] {
                 if (!over_) c_.start_service(n);
