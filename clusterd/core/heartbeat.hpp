@@ -44,6 +44,8 @@ struct Heartbeat {
     StoreId store = 0;         // the sender's state store
     bool store_listed = false; // its own newest decision lists that store
     bool disk_fresh = false;   // it has read the quorum disk, and no decision was ever written there
+    bool disk_ok = false;      // the disk answered its last request
+    bool abstains = false;     // it makes no offer, takes none and claims nothing: don't wait for it
     Uuid cluster{};            // as far as known
     Fitness fitness;
     std::uint32_t scheduling_delay_us = 0;  // the sender's own worst of the last second

@@ -77,10 +77,10 @@ bool Membership::disk_is_a_vote() const {
 }
 
 // May this node enter step 2? A blank store is no vote, but at the very first start, when there is nothing to forget.
-bool Membership::may_claim() const { return (listed() || no_cluster_yet()) && disk_is_a_vote() && !around.leaving; }
+bool Membership::may_claim() const { return (listed() || no_cluster_yet()) && disk_is_a_vote() && !around.abstains; }
 
 bool Membership::rejoin_possible() const {
-    if (peer_incarnation_ == 0 || around.leaving) return false;
+    if (peer_incarnation_ == 0 || around.abstains || peer_.abstains) return false;
     if (peer_.role == Role::alone) return true;                 // it will offer
     if (listed() && peer_listed() && peer_.store_listed) return true;
     if (!listed() && !no_cluster_yet()) return peer_.store_listed;
@@ -90,7 +90,7 @@ bool Membership::rejoin_possible() const {
 }
 
 bool Membership::i_offer() const {
-    if (around.leaving || peer_incarnation_ == 0 || peer_.role != Role::seeking || accepting_ != 0) return false;
+    if (around.abstains || peer_.abstains || peer_incarnation_ == 0 || peer_.role != Role::seeking || accepting_ != 0) return false;
     switch (role_) {
     case Role::joined: return false;
     case Role::alone: return true;
@@ -108,7 +108,7 @@ bool Membership::i_offer() const {
 
 // Who waits in step 1: fewer networks well, then fewer groups online, then the lower id. Never a rule of safety.
 bool Membership::less_fit() const {
-    if (joined_term_ == 0 || peer_incarnation_ == 0) return false;
+    if (joined_term_ == 0 || peer_incarnation_ == 0 || peer_.abstains) return false;
     Fitness const& mine = around.fitness;
     Fitness const& peers = peer_.fitness;
     if (mine.networks_down != peers.networks_down) return mine.networks_down > peers.networks_down;
@@ -304,7 +304,7 @@ void Membership::heard_while_joined(Now now, Heartbeat const& h, bool newer, Eff
 void Membership::consider_offer_to_me(Now, Heartbeat const& h) {
     Term const t = h.offer.term;
     bool const good = t != 0 && h.offer.to == self_.incarnation && h.echo.incarnation == self_.incarnation && h.role != Role::joined &&
-                      leader_of(t) == h.from && t >= wanted_.highest && t > was_in_ && t > alone_term_ && !around.leaving;
+                      leader_of(t) == h.from && t >= wanted_.highest && t > was_in_ && t > alone_term_ && !around.abstains;
     if (!good) {
         accepting_ = 0;
         return;
@@ -352,6 +352,8 @@ void Membership::send_heartbeat(Now now, Effects& out) {
     h.store = self_.store;
     h.store_listed = listed();
     h.disk_fresh = disk_fresh_;
+    h.disk_ok = disk_ok_;
+    h.abstains = around.abstains;
     h.cluster = around.cluster;
     h.fitness = around.fitness;
     h.scheduling_delay_us = around.scheduling_delay_us;

@@ -40,7 +40,7 @@ public:
         bool anything_running = true;    // some resource may be doing something here: no stopped-term yet
         bool anything_online = false;
         bool seed_disk = false;          // a joined leader of a newly made cluster puts its first decision on the disk
-        bool leaving = false;            // a clean leave: makes no offers, takes none
+        bool abstains = false;           // leaves, or gave up its permit: makes no offers, takes none, claims nothing
         std::uint32_t networks = 0;
         std::uint32_t scheduling_delay_us = 0;
     };
@@ -54,7 +54,8 @@ public:
     void on_read(Now now, event::DiskReadDone const& done, Effects& out);
     void persisted(Now now, Terms const& durable, Duration took, Effects& out);
     void advance(Now now, Effects& out);
-    // A clean leave, once nothing runs here any more: the permit is given up, and the slot will say so.
+    // The permit is given up: at a clean leave, once nothing runs here any more, or because something here can't be stopped. The
+    // slot will carry the stop mark once nothing runs.
     void step_down(Now now, char const* because, Effects& out);
     // An operator takes the responsibility that protocol.md's votes can't: alone without disk and peer, from the moment the term is
     // stored until the disk or the peer answers again. Only while seeking.

@@ -45,6 +45,9 @@ struct Node::Impl {
     Instant emergency_for = forever;    // the permit end it was for
     bool leaving = false, left = false;
     Instant leaving_since = long_ago, marked_since = long_ago;
+    bool giving_up = false, gave_up = false;  // something here can't be stopped: the rest moves away; and the permit is given up
+    std::string unstoppable;                  // what that is: "RESOURCE (why)"
+    Instant giving_up_since = long_ago;
     std::vector<std::uint8_t> networks; // 1 = well
     Instant prepared_for = long_ago;    // the seeking that addresses were prepared in
     std::vector<std::string> warnings;
@@ -73,6 +76,9 @@ struct Node::Impl {
     void prepare_takeover(Now now, Effects& out);
     void route_commands(Effects& out);
     void leave_if_done(Now now, Effects& out);
+    void find_unstoppable(Now now);
+    bool others_moved_away() const;
+    void give_up_if_stuck(Now now, Effects& out);
     void tell_role(Effects& out);
     void report(Now now, Effects& out);
 

@@ -87,6 +87,10 @@ Status Node::status(Now now) const {
     fill_groups(n, now, s);
     if (m.worst_margin() != Duration::max()) s.worst_margin_ms = to_ms(m.worst_margin());
     if (m.forced()) s.warnings.push_back("runs by 'clusterctl quorum force', without the quorum disk and without its peer");
+    if (n.gave_up) s.warnings.push_back("gave up its permit, because " + n.unstoppable + " can't be stopped here: end what is left of it by hand, or restart the machine");
+    else if (n.giving_up) s.warnings.push_back(n.unstoppable + " can't be stopped here: what can moves to " + name_of(spec, n.peer()) + ", then this node gives up its permit");
+    if (m.peer_heard(now) && m.peer().abstains && !s.nodes[at(n.peer())].leaving)
+        s.warnings.push_back(name_of(spec, n.peer()) + " gave up its permit, because something can't be stopped there: see 'clusterctl status' on it");
     if (!n.replication.blocked().empty()) s.warnings.push_back(n.replication.blocked());
     for (std::size_t i = 0; i < n.networks.size(); ++i)
         if (n.networks[i] == 0) s.warnings.push_back("network " + spec.networks[i].name + " (" + spec.networks[i].interface + ") is down on this node");

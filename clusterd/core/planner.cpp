@@ -44,7 +44,8 @@ private:
     std::string const& name(NodeIndex n) const { return name_of(view_.spec, n); }
     bool leaving(NodeIndex n) const { return view_.reports[at(n)] && view_.reports[at(n)]->leaving; }
     bool paused(NodeIndex n) const { return plan_.next.paused[at(n)]; }
-    bool able(GroupSpec const& g, NodeIndex n) const { return view_.member(n) && g.possible[at(n)] && !paused(n) && !leaving(n); }
+    bool giving_up(NodeIndex n) const { return view_.reports[at(n)] && view_.reports[at(n)]->giving_up; }
+    bool able(GroupSpec const& g, NodeIndex n) const { return view_.member(n) && g.possible[at(n)] && !paused(n) && !leaving(n) && !giving_up(n); }
     void because(Severity s, GroupSpec const& g, std::string text) {
         plan_.changed = true;
         plan_.reasons.push_back({s, g.name, std::move(text)});
@@ -144,6 +145,9 @@ private:
         if (leaving(d.owner)) {
             d.away_by_failure = g.preferred && *g.preferred == d.owner;
             drain(g, d, to, Severity::info, name(d.owner) + " is being stopped");
+        } else if (giving_up(d.owner)) {
+            d.away_by_failure = d.away_by_failure || (g.preferred && *g.preferred == d.owner);
+            drain(g, d, to, Severity::warning, name(d.owner) + " can't stop something and gives up");
         } else if (!g.possible[at(d.owner)]) {
             drain(g, d, to, Severity::info, "not possible on " + name(d.owner));
         } else if (fails_here(g, d)) {
@@ -265,6 +269,7 @@ private:
         if (!view_.member(to)) return refuse(name(to) + " is down: start clusterd there first");
         if (d_.paused[at(to)]) return refuse(name(to) + " is paused: clusterctl resume " + name(to));
         if (view_.reports[at(to)] && view_.reports[at(to)]->leaving) return refuse(name(to) + " is being stopped");
+        if (view_.reports[at(to)] && view_.reports[at(to)]->giving_up) return refuse(name(to) + " can't stop something: see 'clusterctl status'");
         d.away_by_failure = false;
         d.drained_from.reset();
         d.draining_to = to;

@@ -8,6 +8,7 @@ namespace clusterd {
 
 namespace {
 constexpr Duration probe_pace = std::chrono::seconds(1);   // of a state that can't be found out
+constexpr int probes_in_vain = 5;                          // then it counts as failed: nothing waits for ever
 constexpr Duration kill_timeout = std::chrono::seconds(10);
 constexpr Duration kill_pace_most = std::chrono::seconds(30);
 constexpr Duration longest_retry = std::chrono::hours(1);
@@ -228,6 +229,12 @@ void Reconciler::on_changed(Now now, event::ResourceChanged const& e, Effects& o
     }
     bool const known = l.state == ResourceState::failed || l.state == ResourceState::offline;
     if (!asked && known && (e.state == ResourceState::failed || e.state == ResourceState::offline)) return;  // one failure, told twice
+    if (asked && kind == ActionKind::probe) l.not_found_out = e.state == ResourceState::unknown ? l.not_found_out + 1 : 0;
+    if (l.not_found_out >= probes_in_vain) {
+        l.not_found_out = 0;
+        failed(now, l, "its state can't be found out: " + why, e.restart_here, out);
+        return;
+    }
     if (e.state == ResourceState::unknown) {
         l.not_before = now.mono + (asked && kind == ActionKind::probe ? probe_pace : Duration{0});
         bool const stop_failed = asked && (kind == ActionKind::stop || kind == ActionKind::kill);
@@ -323,6 +330,7 @@ void Reconciler::forget_states(Now now, std::string const& why) {
         l.message = why;
         l.not_before = long_ago;
         l.kills = 0;
+        l.not_found_out = 0;
         l.checks_run = false;
         std::fill(l.health.begin(), l.health.end(), Health::none);
     }
@@ -370,13 +378,20 @@ ResourceState Reconciler::shown_state(Local const& l) const {
     return l.gave_up && l.state == ResourceState::offline ? ResourceState::failed : l.state;
 }
 
-bool Reconciler::refresh_report(Now now, DecisionId under, bool leaving) {
+std::string Reconciler::unstoppable(GroupSpec const& g) const {
+    for (auto const& r : g.resources)
+        if (locals_.at(r.name).kills > 1) return r.name;
+    return {};
+}
+
+bool Reconciler::refresh_report(Now now, DecisionId under, bool leaving, bool giving_up) {
     Report r;
     r.node = self_;
     r.incarnation = incarnation_;
     r.sequence = report_.sequence;
     r.under = under;
     r.leaving = leaving;
+    r.giving_up = giving_up;
     for (auto const& [name, l] : locals_) {
         ResourceReport& e = r.resources[name];
         e.state = shown_state(l);

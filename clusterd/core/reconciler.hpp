@@ -40,7 +40,9 @@ public:
     std::uint32_t groups_online() const;
     Instant next_wakeup(Now now) const;
     Report const& report() const { return report_; }
-    bool refresh_report(Now now, DecisionId under, bool leaving);  // true: it changed
+    // Of the group: a resource that was killed in vain, so that nothing proves that it has ended. Empty: none.
+    std::string unstoppable(GroupSpec const& g) const;
+    bool refresh_report(Now now, DecisionId under, bool leaving, bool giving_up);  // true: it changed
     std::map<std::string, ResourceState> states() const;
 
 private:
@@ -60,7 +62,8 @@ private:
         std::int64_t retry_wall_ms = 0;
         Duration backoff{0};           // of the retries; begins anew once it ran well for restart.period
         Instant online_since = long_ago;
-        int kills = 0;                  // in a row, without success
+        int kills = 0;                  // attempts to end it in a row, without success: a stop, then kills
+        int not_found_out = 0;          // probes in a row that didn't tell
         bool checks_run = false;
         std::vector<Health> health;
         std::vector<int> failed_in_row, unknown_in_row;

@@ -29,6 +29,7 @@ struct Report {
     std::uint64_t sequence = 0;  // rises with every report of an incarnation
     DecisionId under;            // the newest decision this node has stored and acts on
     bool leaving = false;        // a clean stop is under way: move everything away
+    bool giving_up = false;      // something wanted here can't be stopped: the rest is to move away, then the permit is given up
     std::map<std::string, ResourceReport> resources;
     std::map<std::string, std::string> failed_groups;  // group -> resource that used up its restarts here
     bool operator==(Report const&) const = default;

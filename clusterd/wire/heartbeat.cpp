@@ -19,7 +19,7 @@ constexpr std::size_t packet_size = header_size + nonce_size + body_size + tag_s
 static_assert(packet_size <= max_heartbeat_packet);
 static_assert(sizeof(Key::bytes) == crypto_aead_xchacha20poly1305_ietf_KEYBYTES);
 
-enum : std::uint8_t { store_listed = 1, disk_fresh = 2, all_flags = 3 };
+enum : std::uint8_t { store_listed = 1, disk_fresh = 2, disk_ok = 4, abstains = 8, all_flags = 15 };
 
 unsigned char const* octets(std::string_view s) {
     return reinterpret_cast<unsigned char const*>(s.data());
@@ -36,10 +36,11 @@ Echo read_echo(wire::Reader& r) {
 }
 
 std::string encode_body(Heartbeat const& h) {
-    [[maybe_unused]] auto const& [a, b, c, d, e, f, g, i, j, k, l, m, n, o, p, q, r, s] = h;  // a new field doesn't compile
+    [[maybe_unused]] auto const& [a, b, c, d, e, f, g, i, j, k, l, m, n, o, p, q, r, s, t, u] = h;  // a new field doesn't compile
     wire::Writer w;
     w.enumeration(h.role);
-    w.u8(static_cast<std::uint8_t>((h.store_listed ? store_listed : 0) | (h.disk_fresh ? disk_fresh : 0)));
+    w.u8(static_cast<std::uint8_t>((h.store_listed ? store_listed : 0) | (h.disk_fresh ? disk_fresh : 0) | (h.disk_ok ? disk_ok : 0) |
+                                   (h.abstains ? abstains : 0)));
     w.instant(h.sent);
     w.u64(h.highest);
     w.u64(h.own);
@@ -67,6 +68,8 @@ Result<Heartbeat> decode_body(std::string_view body, HeartbeatHeader const& head
     if (flags > all_flags) r.fail("unknown flags");
     h.store_listed = flags & store_listed;
     h.disk_fresh = flags & disk_fresh;
+    h.disk_ok = flags & disk_ok;
+    h.abstains = flags & abstains;
     h.sent = r.instant();
     h.highest = r.u64();
     h.own = r.u64();

@@ -38,12 +38,13 @@ std::string encode_report(Report const& report) {
     wire::Writer w;
     w.raw(magic);
     w.u8(version);
-    auto const& [node, incarnation, sequence, under, leaving, resources, failed_groups] = report;
+    auto const& [node, incarnation, sequence, under, leaving, giving_up, resources, failed_groups] = report;
     w.enumeration(node);
     w.u64(incarnation);
     w.u64(sequence);
     w.decision_id(under);
     w.boolean(leaving);
+    w.boolean(giving_up);
     w.count(resources.size());
     for (auto const& [name, resource] : resources) w.string(name), write_resource(w, resource);
     w.count(failed_groups.size());
@@ -63,6 +64,7 @@ Result<Report> decode_report(std::string_view bytes) {
     report.sequence = r.u64();
     report.under = r.decision_id();
     report.leaving = r.boolean();
+    report.giving_up = r.boolean();
     for (std::size_t n = r.count(wire::max_resources, 31); n > 0 && r.ok(); --n) {
         std::string name = r.string(wire::max_name);
         report.resources[std::move(name)] = read_resource(r);

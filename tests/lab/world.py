@@ -200,7 +200,7 @@ class Lab:
             return
         mountpoint = os.path.join(self.base, "disk")
         os.mkdir(mountpoint)
-        self.start_holder(["nsenter", "-t", self.hub[0], "-m", "--", self.program("lab-faultdisk"), mountpoint, image, *config.NODES],
+        self.start_holder(["nsenter", "-t", self.hub[0], "-m", "--", self.program("lab-faultdisk"), mountpoint, image, *config.NODES, "data"],
                           lambda who: setattr(self, "disk_process", who))
         wait_for("the quorum disk with faults", lambda: os.path.exists(self._control()) or self._disk_ended(), limit=10)
         if self.disk_kind == "loop":
@@ -224,8 +224,12 @@ class Lab:
             return None
         return self.loops.get(node.name) or os.path.join(self.base, "disk.img" if self.disk_kind == "file" else f"disk/{node.name}")
 
+    def data_path(self):
+        """A file on a disk of its own, as every node sees it."""
+        return os.path.join(self.base, "disk/data")
+
     def disk(self, node, mode):
-        """ok, eio, weio, reio, slow MS, hang, wlost, torn; node: a name, or both."""
+        """ok, eio, weio, reio, slow MS, hang, wlost, torn; node: a name, both, or data: what no node needs for its quorum (data_path)."""
         if self.disk_kind not in ("fault", "loop"):
             raise LabError(f"a disk of kind {self.disk_kind} has no faults")
         for name in config.NODES if node == "both" else [node]:
@@ -287,6 +291,7 @@ class Lab:
         self._apply_faults()
         if self.disk_kind in ("fault", "loop"):
             self.disk("both", "ok")
+            self.disk("data", "ok")
 
 
 # ---- worlds that are there

@@ -223,6 +223,7 @@ void Cluster::command_update(Machine& m, effect::CommandUpdate const& u) {
 // ---- probes -------------------------------------------------------------------------------------------------------------------------
 
 void Cluster::watch_heartbeat(Machine& m, Heartbeat const& h) {
+    if (h.abstains && h.role == Role::seeking && m.permit_end == long_ago) probe("abstains");
     Term& last = memory.offered[at(m.self)];
     if (h.offer.term != 0 && h.offer.term != last) {
         if (last != 0 && h.offer.term > last && m.resume.joined_term != last) probe("offer replaced by a higher one");

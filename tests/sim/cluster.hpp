@@ -56,6 +56,8 @@ struct Conditions {
     Range start{20 * ms, 20 * ms}, stop{20 * ms, 20 * ms};
     Range emergency{30 * ms, 30 * ms};          // of each resource; less than K
     double start_fails = 0, stop_fails = 0, hangs = 0;
+    double unkillable = 0;                      // of what is killed: it runs nothing any more, but nothing proves it
+    Range dies_after{1000 * ms, 60'000 * ms};   // how long that lasts
     double dies_in_effects = 0;                 // the worker dies between two effects of one step
     bool nothing_may_stop = false;              // invariant 6: no resource that is online may go offline now
     bool winner_keeps_all = false;              // nor on a node that was joined and becomes alone
@@ -72,7 +74,9 @@ struct Setup {
     bool initial_disk = true;                   // the disk was made by `quorum init`
 };
 
-enum class Truth : std::uint8_t { off, starting, on, stopping, remains };  // remains: a start or stop failed; something is left
+// remains: a start or stop failed; something is left. dying: killed, but not gone, as a process that waits for a dead disk: it runs no
+// code of its own any more (an address: the gate is closed), and nothing can prove that it has ended.
+enum class Truth : std::uint8_t { off, starting, on, stopping, remains, dying };
 
 struct Cluster;
 
@@ -90,6 +94,7 @@ struct Running {
     bool busy = false;
     bool checks = false;
     std::uint64_t checks_serial = 0;
+    Ns dies_at = 0;  // dying: when it is gone
 };
 
 struct Machine {
@@ -108,7 +113,7 @@ struct Machine {
     ResumeState resume;
     bool has_resume = false;
     bool check_scheduled = false;
-    bool emergency = false;
+    bool emergency = false, emergency_unproven = false;  // unproven: said so, and goes on
     std::uint64_t emergency_serial = 0;
     // the worker
     std::unique_ptr<Node> node;
@@ -208,6 +213,7 @@ struct Cluster {
     void disk_hangs(NodeIndex n, bool on);
     void change_rate(NodeIndex n, double rate);
     void resource_dies(NodeIndex n, std::string const& resource);
+    void resource_sticks(NodeIndex n, std::string const& resource, Ns until);  // fails, and can't be killed
     void network(NodeIndex n, bool well);
     void command(NodeIndex n, Command const& command);
     void leave(NodeIndex n);
@@ -307,6 +313,8 @@ private:
     void act(Machine& m, effect::ResourceAction const& a);
     void act_next(Machine& m, Running& r);
     void act_now(Machine& m, Running& r, Running::Queued const& q);
+    bool kill(Machine& m, Running& r);
+    void emergency_over(Machine& m, std::uint64_t serial, bool late);
     void report(Machine& m, Running const& r, Running::Queued const& q, ResourceState state, char const* message);
     void finish(Machine& m, std::string const& name, std::uint64_t serial, std::function<void(Running&)> what);
     void set_truth(Machine& m, Running& r, Truth truth);

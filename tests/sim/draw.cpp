@@ -162,13 +162,18 @@ std::vector<Kind> draw_kinds(Random& r, Scenario& s) {
     auto const drop = [&](Kind k) { std::erase(all, k); };
     if (!r.chance(0.2)) drop(Kind::lose_store);
     if (!r.chance(0.3)) drop(Kind::leave);
-    if (!s.resource_trouble) drop(Kind::resource_dies), drop(Kind::unhealthy), drop(Kind::network_down);
+    if (!s.resource_trouble) drop(Kind::resource_dies), drop(Kind::resource_sticks), drop(Kind::unhealthy), drop(Kind::network_down);
     if (all.empty()) all = {Kind::power_cut, Kind::cut_one_way};
     return all;
 }
 
-Rest draw_rest(Random& r, Mode mode) {
-    if (mode != Mode::storm) return {{true, true}, {true, true}, {true, true}, "all well"};
+Rest draw_rest(Random& r, Scenario const& s) {
+    bool const quiet_resources = s.mode == Mode::calm || (s.mode == Mode::storm && !s.resource_trouble);
+    if (quiet_resources && r.chance(s.mode == Mode::calm ? 0.5 : 0.15)) {
+        int const n = static_cast<int>(r.below(2));
+        return {{true, true}, {true, true}, {true, true}, n == 0 ? "something on A can't be stopped" : "something on B can't be stopped", n};
+    }
+    if (s.mode != Mode::storm) return {{true, true}, {true, true}, {true, true}, "all well"};
     static std::vector<Rest> const all = {
         {{true, true}, {true, true}, {true, true}, "all well"},
         {{true, true}, {true, true}, {false, false}, "no disk"},
@@ -209,6 +214,7 @@ Scenario draw_scenario(std::uint64_t seed, double minutes) {
         s.conditions.start_fails = r.real() * 0.2;
         s.conditions.stop_fails = r.chance(0.5) ? r.real() * 0.2 : 0;
         s.conditions.hangs = r.chance(0.5) ? r.real() * 0.1 : 0;
+        s.conditions.unkillable = r.chance(0.4) ? r.real() : 0;
     }
     auto const kinds = draw_kinds(r, s);
     s.safety_ends = static_cast<Ns>(minutes * 60'000.0) * ms;
@@ -220,7 +226,7 @@ Scenario draw_scenario(std::uint64_t seed, double minutes) {
         // Where only one thing may be wrong, it is over, and all has settled, before the next.
         at += s.mode == Mode::storm || s.mode == Mode::calm ? gap : s.faults.back().lasts + 15 * timing.permit.count() + gap;
     }
-    s.rest = draw_rest(r, s.mode);
+    s.rest = draw_rest(r, s);
     return s;
 }
 

@@ -361,7 +361,7 @@ void Cluster::nothing_runs_at(Machine& m, Instant end) {
     at(true_time(m.self, end), [this, &m, end, guard = m.guard_started] {
         if (!m.guard || m.guard_started != guard || m.guard_frozen || m.latest_end > end) return;
         for (auto const& [name, running] : m.running)
-            if (!running.address && running.truth != Truth::off)
+            if (!running.address && running.truth != Truth::off && running.truth != Truth::dying)
                 throw Violation("4", std::string(name_of(m.self)) + " runs " + name + " at its permit's end");
     });
 }
@@ -370,6 +370,7 @@ void Cluster::start_emergency(Machine& m, bool by_guard) {
     if (by_guard && logging) note(std::string(name_of(m.self)) + ": the guard stops everything");
     if (m.emergency) return;
     m.emergency = true;
+    m.emergency_unproven = false;
     std::uint64_t const serial = ++m.emergency_serial;
     Ns last = 0;
     for (auto& [name, running] : m.running) {
@@ -380,15 +381,32 @@ void Cluster::start_emergency(Machine& m, bool by_guard) {
         Ns const takes = draw(conditions.emergency);
         last = std::max(last, takes);
         after(takes, [this, &m, serial, r = &running] {
-            if (m.emergency_serial == serial) set_truth(m, *r, Truth::off);
+            if (m.emergency_serial == serial) kill(m, *r);
         });
     }
-    after(last + ms / 10, [this, &m, serial] {
-        if (m.emergency_serial != serial) return;
-        m.emergency = false;
-        for (auto& [name, running] : m.running) act_next(m, running);
-        if (m.node) deliver(m, event::EmergencyStopped{});
-    });
+    after(last + ms / 10, [this, &m, serial] { emergency_over(m, serial, false); });
+}
+
+// The guard looks until all has ended; after 5 s it says that it can't prove it, and goes on looking.
+void Cluster::emergency_over(Machine& m, std::uint64_t serial, bool late) {
+    if (m.emergency_serial != serial) return;
+    bool gone = true;
+    for (auto& [name, running] : m.running) gone = kill(m, running) && gone;
+    if (!gone) {
+        if (!late) {
+            after(5000 * ms, [this, &m, serial] {
+                if (m.emergency_serial != serial || !m.emergency) return;
+                probe("emergency stop not proven");
+                m.emergency_unproven = true;
+                for (auto& [name, running] : m.running) act_next(m, running);
+                if (m.node) deliver(m, event::EmergencyStopped{false, "something was killed, but is still there"});
+            });
+        }
+        return after(1000 * ms, [this, &m, serial] { emergency_over(m, serial, true); });
+    }
+    m.emergency = false;
+    for (auto& [name, running] : m.running) act_next(m, running);
+    if (m.node) deliver(m, event::EmergencyStopped{});
 }
 
 bool Cluster::permitted(NodeIndex n) const {

@@ -31,7 +31,8 @@ char const* const must_happen[] = {"takeover by time", "takeover by stop mark", 
                                    "worker goes on as the same incarnation", "goes on while alone", "goes on while joined",
                                    "joined while a disk request is under way", "the less fit node waits with its term stored",
                                    "guard stops for a dead or frozen worker", "dead process's write landed late", "decision committed alone",
-                                   "decision committed joined", "liveness reached", "command done", "failover recorded", "stop mark written"};
+                                   "decision committed joined", "liveness reached", "command done", "failover recorded", "stop mark written", "killed in vain", "abstains",
+                                   "emergency stop not proven", "something can't be stopped for ever"};
 
 [[noreturn]] void usage() {
     std::fprintf(stderr, "usage: sim_run [--seeds N] [--from S] [--minutes M] [--jobs J] [--seconds LIMIT] [--no-shrink] [--no-probes] [--verbose]\n");

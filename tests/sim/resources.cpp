@@ -7,7 +7,7 @@ namespace clusterd::sim {
 bool Cluster::active(NodeIndex n, std::string const& resource) const {
     Machine const& m = machine(n);
     auto const found = m.running.find(resource);
-    if (!m.powered || found == m.running.end() || found->second.truth == Truth::off) return false;
+    if (!m.powered || found == m.running.end() || found->second.truth == Truth::off || found->second.truth == Truth::dying) return false;
     if (found->second.address) return clock(n) < m.permit_end - std::chrono::milliseconds(15);
     return m.guard && !(m.guard_frozen && clock(n) >= m.permit_end);
 }
@@ -15,13 +15,13 @@ bool Cluster::active(NodeIndex n, std::string const& resource) const {
 void Cluster::set_truth(Machine& m, Running& r, Truth truth) {
     if (r.truth == truth) return;
     if (logging) {
-        static char const* const names[] = {"is off", "is starting", "is online", "is stopping", "left remains"};
+        static char const* const names[] = {"is off", "is starting", "is online", "is stopping", "left remains", "is killed, but not gone"};
         note(std::string(name_of(m.self)) + ": " + r.spec->name + " " + names[static_cast<int>(truth)]);
     }
     if (r.truth == Truth::on && conditions.nothing_may_stop)
         throw Violation("6", std::string(name_of(m.self)) + " takes " + r.spec->name + " offline, though nothing asked for it but " + conditions.only_fault);
     r.truth = truth;
-    if (truth != Truth::off) check_two_owners(r.spec->name);
+    if (truth != Truth::off && truth != Truth::dying) check_two_owners(r.spec->name);
 }
 
 void Cluster::everything_off(Machine& m, bool addresses_too) {
@@ -31,7 +31,8 @@ void Cluster::everything_off(Machine& m, bool addresses_too) {
         r.queue.clear();
         r.checks = false;
         ++r.checks_serial;
-        if (addresses_too || !r.address) set_truth(m, r, Truth::off);
+        bool const stays = r.truth == Truth::dying && m.powered && r.dies_at > now;  // its kernel keeps it, whoever was its parent
+        if (!stays && (addresses_too || !r.address)) set_truth(m, r, Truth::off);
     }
 }
 
@@ -54,7 +55,7 @@ void Cluster::act(Machine& m, effect::ResourceAction const& a) {
 }
 
 void Cluster::act_next(Machine& m, Running& r) {
-    if (r.busy || r.queue.empty() || m.emergency) return;
+    if (r.busy || r.queue.empty() || (m.emergency && !m.emergency_unproven)) return;
     Running::Queued const q = r.queue.front();
     r.queue.pop_front();
     act_now(m, r, q);
@@ -89,7 +90,8 @@ void Cluster::act_now(Machine& m, Running& r, Running::Queued const& q) {
         });
         break;
     case ActionKind::start:
-        if (clock(m.self) >= m.permit_end - spec().timing.kill) {  // the guard starts nothing without a permit
+        if (r.truth == Truth::dying) throw Violation("resource", std::string(name_of(m.self)) + " starts " + name + " beside what can't be killed");
+        if (clock(m.self) >= m.permit_end - spec().timing.kill || m.emergency) {  // the guard starts nothing without a permit, or while it stops
             end(ms / 10, [this, &m, q](Running& x) { report(m, x, q, ResourceState::failed, "refused: no permit"); });
         } else if (r.truth == Truth::on) {
             end(ms / 10, [this, &m, q](Running& x) { report(m, x, q, ResourceState::online, ""); });
@@ -110,6 +112,13 @@ void Cluster::act_now(Machine& m, Running& r, Running::Queued const& q) {
         }
         break;
     case ActionKind::stop:
+        if (r.truth == Truth::dying) {
+            end(timeout, [this, &m, q](Running& x) {
+                bool const gone = kill(m, x);
+                report(m, x, q, gone ? ResourceState::offline : ResourceState::failed, "did not stop");
+            });
+            break;
+        }
         if (r.truth == Truth::off) {
             end(ms / 10, [this, &m, q](Running& x) { report(m, x, q, ResourceState::offline, ""); });
             break;
@@ -130,11 +139,28 @@ void Cluster::act_now(Machine& m, Running& r, Running::Queued const& q) {
     case ActionKind::prepare: break;
     case ActionKind::kill:
         end(random.between(ms / 10, 5 * ms), [this, &m, q](Running& x) {
-            set_truth(m, x, Truth::off);
-            report(m, x, q, ResourceState::offline, "");
+            bool const gone = kill(m, x);
+            report(m, x, q, gone ? ResourceState::offline : ResourceState::failed, gone ? "" : "killed, but it is still there");
         });
         break;
     }
+}
+
+// Sends the signal that can't be ignored; false: what got it is still there.
+bool Cluster::kill(Machine& m, Running& r) {
+    if (r.truth == Truth::off) return true;
+    if (r.truth != Truth::dying) {
+        if (!random.chance(conditions.unkillable)) {
+            set_truth(m, r, Truth::off);
+            return true;
+        }
+        probe("killed in vain");
+        set_truth(m, r, Truth::dying);
+        r.dies_at = now + draw(conditions.dies_after);
+    }
+    if (r.dies_at > now) return false;
+    set_truth(m, r, Truth::off);
+    return true;
 }
 
 // ---- what happens without being asked ------------------------------------------------------------------------------------------
@@ -146,6 +172,15 @@ void Cluster::resource_dies(NodeIndex n, std::string const& resource) {
     probe("a resource died");
     set_truth(m, found->second, Truth::off);
     deliver(m, event::ResourceChanged{resource, 0, ResourceState::failed, "exited by itself"});
+}
+
+void Cluster::resource_sticks(NodeIndex n, std::string const& resource, Ns until) {
+    Machine& m = machine(n);
+    Running& r = m.running.at(resource);
+    if (!m.guard || r.truth != Truth::on || r.busy) return;
+    set_truth(m, r, Truth::dying);
+    r.dies_at = until;
+    deliver(m, event::ResourceChanged{resource, 0, ResourceState::failed, "doesn't answer"});
 }
 
 void Cluster::run_checks(Machine& m, effect::Checks const& c) {

@@ -12,7 +12,7 @@ namespace {
 char const* kind_name(Kind k) {
     static char const* const names[] = {"link cut", "link cut one way", "one link cut", "heartbeats lost", "disk fails", "disk hangs", "disk slow",
                                         "store slow", "worker killed", "worker frozen", "everything frozen", "service killed", "power cut", "leave",
-                                        "state store lost", "a resource dies", "unhealthy", "network down", "clock rate", "dies between effects",
+                                        "state store lost", "a resource dies", "a resource can't be killed", "unhealthy", "network down", "clock rate", "dies between effects",
                                         "command"};
     return names[static_cast<int>(k)];
 }
@@ -38,7 +38,7 @@ public:
         c_.note("-- the faults stop; what stays: " + std::string(s_.rest.name));
         over_ = true;
         Conditions calm = s_.conditions;
-        calm.loss = calm.twice = calm.late = calm.fsync_error = calm.start_fails = calm.stop_fails = calm.hangs = calm.dies_in_effects = 0;
+        calm.loss = calm.twice = calm.late = calm.fsync_error = calm.start_fails = calm.stop_fails = calm.hangs = calm.unkillable = calm.dies_in_effects = 0;
         Timing const& t = c_.spec().timing;
         calm.scheduling.high = std::min<Ns>(calm.scheduling.high, t.heartbeat.count() / 10);
         for (auto& d : calm.disk) d.error = 0, d.io = {ms, std::min<Ns>(d.io.high, t.permit.count() / 60)}, d.failing = d.hanging = false;
@@ -57,6 +57,19 @@ public:
             }
             c_.cut(n, !s_.rest.link[at(n)]);
             c_.conditions.disk[at(n)].failing = !s_.rest.disk[at(n)];
+            for (auto& [name, r] : c_.machine(n).running)
+                if (r.truth == Truth::dying) r.dies_at = c_.now;
+        }
+        if (s_.rest.sticks >= 0) stick(s_.rest.sticks == 0 ? NodeIndex::a : NodeIndex::b);
+    }
+
+    // Its groups must come online on the other node all the same.
+    void stick(NodeIndex n) {
+        for (auto const& g : c_.spec().groups) {
+            std::string const& name = g.resources[s_.seed % g.resources.size()].name;
+            if (c_.machine(n).running.at(name).truth != Truth::on) continue;
+            c_.resource_sticks(n, name, never);
+            c_.probe("something can't be stopped for ever");
         }
     }
 
@@ -133,6 +146,11 @@ private:
         case Kind::resource_dies: {
             auto const& g = c_.spec().groups[f.detail % c_.spec().groups.size()];
             c_.resource_dies(n, g.resources[(f.detail >> 8) % g.resources.size()].name);
+            break;
+        }
+        case Kind::resource_sticks: {
+            auto const& g = c_.spec().groups[f.detail % c_.spec().groups.size()];
+            c_.resource_sticks(n, g.resources[(f.detail >> 8) % g.resources.size()].name, c_.now + 10'000 * ms + 20 * f.lasts);
             break;
         }
         case Kind::command: {
@@ -215,6 +233,8 @@ std::string missing(Cluster& c, Scenario const& s) {
             return "group " + g.name + " belongs to " + name_of(d.owner) + ", which has no permit";
         }
         if (s.resource_trouble) continue;  // what failed too often stays failed
+        bool const sticks = s.rest.sticks == static_cast<int>(clusterd::at(d.owner));
+        if (sticks && newest->paused[clusterd::at(other(d.owner))]) continue;  // nobody could take it
         for (auto const& r : g.resources)
             if (!d.held_offline.contains(r.name) && m.running.at(r.name).truth != Truth::on) return r.name + " is not online on " + name_of(d.owner);
     }
@@ -235,7 +255,8 @@ void check_liveness(Cluster& c, Scenario const& s) {
     Timing const& t = c.spec().timing;
     Ns const cycle = 2 * c.conditions.disk[0].io.high, fsync = c.conditions.fsync.high;
     // A start or stop that hung in the safety phase is waited for until its own time-out.
-    Ns const hung = s.resource_trouble ? 75'000 * ms : 0;
+    // What can't be stopped takes its own time-outs (3 s to stop, 10 s to kill), and 20 s for the rest to move away.
+    Ns const hung = s.resource_trouble || s.rest.sticks >= 0 ? 75'000 * ms : 0;
     Ns const starts = 3 * (c.conditions.start.high + c.conditions.stop.high);
     Ns const bound = t.permit_with_drift().count() * 101 / 100 + 2 * t.suspect.count() + 4 * cycle + 6 * fsync + starts + 4 * t.heartbeat.count() + 400 * ms + hung;
     Ns const from = c.now;

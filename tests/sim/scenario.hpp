@@ -8,7 +8,7 @@ namespace clusterd::sim {
 
 enum class Kind : std::uint8_t {
     cut_both, cut_one_way, cut_one_link, loss, disk_fails, disk_hangs, disk_slow, store_slow, kill_worker, freeze_worker, freeze_all, kill_service,
-    power_cut, leave, lose_store, resource_dies, unhealthy, network_down, clock_rate, die_in_effects, command
+    power_cut, leave, lose_store, resource_dies, resource_sticks, unhealthy, network_down, clock_rate, die_in_effects, command
 };
 
 struct Fault {
@@ -27,6 +27,7 @@ enum class Mode : std::uint8_t { storm, disk_only, link_only, calm };
 struct Rest {
     std::array<bool, 2> up{true, true}, link{true, true}, disk{true, true};
     char const* name = "";
+    int sticks = -1;  // on this node, a resource of each of its groups fails and can't be killed
 };
 
 struct Scenario {

@@ -100,6 +100,8 @@ bool Script::resources(std::vector<std::string> const& w) {
         command.verb = verb->second;
         command.target = w[1];
         cluster_->command(node(w[3]), command);
+    } else if (w[0] == "stick" && w.size() == 4) {  // stick web-server A 60s: it fails, and can't be killed so long
+        cluster_->resource_sticks(node(w[2]), w[1], cluster_->now + duration_of(w[3]));
     } else if (w[0] == "stops-take" && w.size() == 2) {
         cluster_->conditions.stop = {duration_of(w[1]), duration_of(w[1])};
     } else if (w[0] == "fsync-takes" && w.size() == 2) {
@@ -125,7 +127,7 @@ std::string Script::obey(std::string const& command) {
             for (auto n : {NodeIndex::a, NodeIndex::b}) answer_ += cluster_->describe(n) + "\n";
             answer_ += cluster_->describe_disk() + "\n";
         } else if (!process(words) && !surroundings(words) && !resources(words)) {
-            answer_ = "? one of: start power-cut kill-service kill-worker freeze thaw lose-store cut mend hold release disk new-disk online offline move "
+            answer_ = "? one of: start power-cut kill-service kill-worker freeze thaw lose-store cut mend hold release disk new-disk online offline move stick "
                       "stops-take fsync-takes run until show\n";
         }
     } catch (Violation const& v) {

@@ -141,7 +141,7 @@ struct Bench {
     }
 
     Report const& report() {
-        reconciler.refresh_report(now(), decision.id, false);
+        reconciler.refresh_report(now(), decision.id, false, false);
         return reconciler.report();
     }
     ResourceReport const& of(std::string const& name) { return report().resources.at(name); }

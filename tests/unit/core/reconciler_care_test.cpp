@@ -461,16 +461,16 @@ TEST(Reports, RiseInNumberOnlyWhereSomethingChanged) {
     Bench bench(web_spec());
     bench.settle();
     auto const before = bench.report().sequence;
-    EXPECT_FALSE(bench.reconciler.refresh_report(bench.now(), bench.decision.id, false));
+    EXPECT_FALSE(bench.reconciler.refresh_report(bench.now(), bench.decision.id, false, false));
     EXPECT_EQ(bench.reconciler.report().sequence, before);
-    EXPECT_TRUE(bench.reconciler.refresh_report(bench.now(), {1, 2}, false));
+    EXPECT_TRUE(bench.reconciler.refresh_report(bench.now(), {1, 2}, false, false));
     EXPECT_GT(bench.reconciler.report().sequence, before);
-    EXPECT_TRUE(bench.reconciler.refresh_report(bench.now(), {1, 2}, true));
+    EXPECT_TRUE(bench.reconciler.refresh_report(bench.now(), {1, 2}, true, false));
 }
 
 TEST(Reports, OfALaterWorkerOfTheSameIncarnationAreNewer) {
     Bench first(web_spec());
-    for (int i = 0; i < 100; ++i) first.reconciler.refresh_report(first.now(), {1, static_cast<std::uint64_t>(i)}, false);
+    for (int i = 0; i < 100; ++i) first.reconciler.refresh_report(first.now(), {1, static_cast<std::uint64_t>(i)}, false, false);
     Bench second(web_spec());
     second.elapsed = 1s;
     EXPECT_GT(second.report().sequence, first.report().sequence);
