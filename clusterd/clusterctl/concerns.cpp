@@ -68,6 +68,10 @@ void about_nodes(Status const& s, std::vector<Concern>& out) {
         if (n.paused || n.state == NodeState::paused) {
             out.push_back({Tone::warn, n.name + " is paused: no group moves to it.", "clusterctl resume " + n.name});
         }
+        if (n.flapping) {
+            out.push_back({Tone::warn, n.name + " was lost three times within an hour: no group fails back to it.",
+                           "Find out why, then: clusterctl resume " + n.name});
+        }
         if (n.leaving) out.push_back({Tone::warn, n.name + " is leaving: its groups move away.", ""});
         for (auto const& l : n.links) {
             if (l.up) continue;

@@ -37,6 +37,7 @@ struct Decision {
     std::array<StoreId, 3> stores{};  // node a's, node b's, the quorum disk's; 0 = not yet seen
     std::map<std::string, GroupDecision> groups;
     std::array<bool, 2> paused{};
+    std::array<std::deque<std::int64_t>, 2> losses;  // wall clock, ms: when each node was lost without a word, within flap_window
     ConfigPtr config;  // on the wire and on disk by its hash
 };
 using DecisionPtr = std::shared_ptr<Decision const>;

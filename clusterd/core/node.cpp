@@ -160,6 +160,7 @@ Decision Node::Impl::draft(bool& changed) const {
         changed = true;
     }
     list_stores(d, changed);
+    if (peer_lost && replication.first_of_term()) d.losses[at(peer())].push_back(last.wall_ms);
     return d;
 }
 
@@ -225,6 +226,10 @@ void Node::Impl::lead(Now now, Effects& out) {
     Plan p = plan(view, d);
     if (!changed && !p.changed) return;
     reasons.insert(reasons.end(), p.reasons.begin(), p.reasons.end());
+    bool const flaps_now = flaps(p.next, peer(), now.wall_ms) && !(replication.base() && flaps(*replication.base(), peer(), now.wall_ms));
+    if (flaps_now)
+        reasons.push_back({Severity::warning, "", name_of(spec(), peer()) + " was lost " + std::to_string(flaps_at) + " times within an hour: no group fails back to it until an hour is over or an operator says 'clusterctl resume " +
+                                                      name_of(spec(), peer()) + "'"});
     DecisionId const base = id_of(replication.base());
     p.next.id = {membership.term(), base.term == membership.term() ? base.index + 1 : 1};
     if (!p.next.config) p.next.config = config;
@@ -367,6 +372,18 @@ void Node::Impl::leave_if_done(Now now, Effects& out) {
     }
 }
 
+void Node::Impl::note_loss() {
+    switch (membership.role()) {
+    case Role::joined: was_joined = true; peer_lost = false; break;
+    case Role::seeking: peer_lost = false; break;
+    case Role::alone:
+        if (!was_joined) break;
+        was_joined = false;
+        bool const left_cleanly = reports[at(peer())] && reports[at(peer())]->leaving;
+        peer_lost = !left_cleanly && !membership.peer().abstains;
+    }
+}
+
 void Node::Impl::tell_role(Effects& out) {
     if (told_any_role && told_role == membership.role()) return;
     told_any_role = true;
@@ -385,6 +402,7 @@ void Node::Impl::settle(Now now, Effects& out) {
         auto const before_round = out.size();
         surround();
         membership.advance(now, out);
+        note_loss();
         replication.advance(now, membership, sync_up, out);
         adopt(now, out);
         find_unstoppable(now);

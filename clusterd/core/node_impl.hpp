@@ -44,6 +44,7 @@ struct Node::Impl {
     bool emergency = false;             // under way
     Instant emergency_for = forever;    // the permit end it was for
     bool leaving = false, left = false;
+    bool was_joined = false, peer_lost = false;  // lost: it was joined, and is gone without a word
     Instant leaving_since = long_ago, marked_since = long_ago;
     bool giving_up = false, gave_up = false;  // something here can't be stopped: the rest moves away; and the permit is given up
     std::string unstoppable;                  // what that is: "RESOURCE (why)"
@@ -76,6 +77,7 @@ struct Node::Impl {
     void prepare_takeover(Now now, Effects& out);
     void route_commands(Effects& out);
     void leave_if_done(Now now, Effects& out);
+    void note_loss();
     void find_unstoppable(Now now);
     bool others_moved_away() const;
     void give_up_if_stuck(Now now, Effects& out);

@@ -72,6 +72,7 @@ Status Node::status(Now now) const {
         node.state = own ? (m.role() == Role::seeking ? NodeState::seeking : NodeState::up) : peer_state(m, now);
         node.paused = acting && acting->paused[at(i)];
         if (node.paused && node.state == NodeState::up) node.state = NodeState::paused;
+        node.flapping = acting && flaps(*acting, i, now.wall_ms);
         node.leaving = own ? n.leaving : n.reports[at(i)] && n.reports[at(i)]->leaving;
         for (auto const& l : spec.nodes[at(i)].links) node.links.push_back({l.address, false, -1});
     }

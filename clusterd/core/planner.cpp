@@ -31,6 +31,7 @@ public:
 
     Plan run() {
         drop_unknown_groups();
+        prune_losses();
         for (auto const& g : view_.spec.groups) {
             auto [it, fresh] = plan_.next.groups.try_emplace(g.name);
             if (fresh) place(g, it->second);
@@ -80,17 +81,29 @@ private:
     }
 
     void prune_ledger(GroupSpec const& g, GroupDecision& d) {
-        auto const oldest = view_.now.wall_ms - to_ms(g.failover_period);
-        // An entry from the future (the clock was set back) would count for ever: it counts from now.
-        for (auto& e : d.failovers) {
-            if (e.wall_ms <= view_.now.wall_ms) continue;
-            e.wall_ms = view_.now.wall_ms;
-            plan_.changed = true;
+        bool const changed = forget_old(d.failovers, view_.now.wall_ms - to_ms(g.failover_period), view_.now.wall_ms, [](LedgerEntry& e) -> std::int64_t& { return e.wall_ms; });
+        plan_.changed = plan_.changed || changed;
+    }
+
+    // An entry from the future (the clock was set back) would count for ever: it counts from now.
+    template <class Entries, class Time>
+    static bool forget_old(Entries& entries, std::int64_t oldest, std::int64_t now, Time time) {
+        bool changed = false;
+        for (auto& e : entries) {
+            if (time(e) <= now) continue;
+            time(e) = now;
+            changed = true;
         }
-        while (!d.failovers.empty() && d.failovers.front().wall_ms <= oldest) {
-            d.failovers.pop_front();
-            plan_.changed = true;
+        while (!entries.empty() && time(entries.front()) <= oldest) {
+            entries.pop_front();
+            changed = true;
         }
+        return changed;
+    }
+
+    void prune_losses() {
+        for (auto& times : plan_.next.losses)
+            plan_.changed = forget_old(times, view_.now.wall_ms - to_ms(flap_window), view_.now.wall_ms, [](std::int64_t& t) -> std::int64_t& { return t; }) || plan_.changed;
     }
 
     void consider(GroupSpec const& g, GroupDecision& d) {
@@ -153,7 +166,7 @@ private:
         } else if (fails_here(g, d)) {
             fail_over(g, d, to);
         } else if (d.away_by_failure && g.preferred == to && failback_open(g.failback, view_.now.local_minute) && peer_ready(to) &&
-                   !failed_there(d, to)) {
+                   !failed_there(d, to) && !flaps(plan_.next, to, view_.now.wall_ms)) {
             d.away_by_failure = false;
             drain(g, d, to, Severity::info, "failback: " + name(to) + " is preferred and back");
         }
@@ -322,8 +335,9 @@ private:
     }
 
     CommandVerdict resume(NodeIndex node) {
-        bool any = d_.paused[at(node)];
+        bool any = d_.paused[at(node)] || !d_.losses[at(node)].empty();
         d_.paused[at(node)] = false;
+        d_.losses[at(node)].clear();
         if (c_.failback) {
             if (!view_.member(node)) return refuse(name(node) + " is down: nothing can be moved back to it");
             if (view_.reports[at(node)] && view_.reports[at(node)]->leaving) return refuse(name(node) + " is being stopped: nothing can be moved back to it");
@@ -344,6 +358,12 @@ private:
 };
 
 }  // namespace
+
+bool flaps(Decision const& d, NodeIndex n, std::int64_t wall_ms) {
+    auto const oldest = wall_ms - to_ms(flap_window);
+    auto const& times = d.losses[at(n)];
+    return std::count_if(times.begin(), times.end(), [&](std::int64_t t) { return t > oldest; }) >= static_cast<std::ptrdiff_t>(flaps_at);
+}
 
 Plan plan(PlanView const& view, Decision const& current) { return Planning(view, current).run(); }
 

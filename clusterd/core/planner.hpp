@@ -40,6 +40,11 @@ struct CommandVerdict {
 };
 [[nodiscard]] CommandVerdict apply_command(PlanView const& view, Command const& command, Decision& decision);
 
+// A node that was lost so often within so long without a word is given nothing back by itself, until an operator resumes it.
+inline constexpr std::size_t flaps_at = 3;
+inline constexpr Duration flap_window = std::chrono::hours(1);
+bool flaps(Decision const& d, NodeIndex n, std::int64_t wall_ms);
+
 // Nothing of the group does anything on the reporting node.
 bool all_stopped(GroupSpec const& group, Report const& report);
 bool failback_open(FailbackSpec const& f, int local_minute);

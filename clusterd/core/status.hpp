@@ -23,6 +23,7 @@ struct NodeStatus {
     std::vector<LinkStatus> links;
     bool paused = false;
     bool leaving = false;
+    bool flapping = false;  // lost so often that nothing fails back to it
 };
 struct ResourceStatus {
     std::string name, type;

@@ -79,11 +79,16 @@ std::string encode_decision(Decision const& d) {
     wire::Writer w;
     w.raw(magic);
     w.u8(version);
-    auto const& [id, cluster, stores, groups, paused, config] = d;
+    auto const& [id, cluster, stores, groups, paused, losses, config] = d;
     w.decision_id(id);
     w.bytes(cluster);
     for (StoreId const store : stores) w.u64(store);
     for (bool const p : paused) w.boolean(p);
+    for (auto const& times : losses) {
+        std::size_t const skip = times.size() > wire::max_ledger ? times.size() - wire::max_ledger : 0;
+        w.count(times.size() - skip);
+        for (std::size_t i = skip; i < times.size(); ++i) w.i64(times[i]);
+    }
     w.bytes(config ? config->hash : Hash{});
     w.count(groups.size());
     for (auto const& [name, group] : groups) w.string(name), write_group(w, group);
@@ -102,6 +107,8 @@ Result<DecodedDecision> decode_decision(std::string_view bytes) {
     d.cluster = r.bytes<16>();
     for (StoreId& store : d.stores) store = r.u64();
     for (bool& paused : d.paused) paused = r.boolean();
+    for (auto& times : d.losses)
+        for (std::size_t n = r.count(wire::max_ledger, 8); n > 0 && r.ok(); --n) times.push_back(r.i64());
     out.config = r.bytes<32>();
     for (std::size_t n = r.count(wire::max_groups, 31); n > 0 && r.ok(); --n) {
         std::string name = r.string(wire::max_name);

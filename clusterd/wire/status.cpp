@@ -105,7 +105,7 @@ json::object node_json(NodeStatus const& n) {
             {"address", l.address}, {"state", l.up ? "up" : "down"}, {"last_heard_ms", never_negative(l.last_heard_ms)}});
     }
     return {{"name", n.name},     {"state", spell(n.state)}, {"incarnation", hex(n.incarnation)},
-            {"paused", n.paused}, {"leaving", n.leaving},    {"links", std::move(links)}};
+            {"paused", n.paused}, {"leaving", n.leaving},    {"flapping", n.flapping}, {"links", std::move(links)}};
 }
 
 json::object quorum_json(Status const& s) {
@@ -180,6 +180,7 @@ NodeStatus read_node(Fields const& in) {
     n.incarnation = unhex(in, "incarnation");
     n.paused = in.has("paused") && in.flag("paused");
     n.leaving = in.has("leaving") && in.flag("leaving");
+    n.flapping = in.has("flapping") && in.flag("flapping");
     in.each("links", [&](Fields const& l) {
         std::string const state = l.text("state");
         if (state != "up" && state != "down") throw Bad(l.path("state") + ": up or down is expected");

@@ -58,9 +58,9 @@ constexpr char const* expected = R"({
  "cluster":"shop","node":"beta","self":"beta","role":"alone","term":8,"index":42,"decision_term":6,"leader":"beta",
  "permit":{"source":"alone","remaining_ms":731,"worst_margin_ms":204},
  "nodes":[
-  {"name":"alpha","state":"down","incarnation":"0000000000000000","paused":true,"leaving":false,
+  {"name":"alpha","state":"down","incarnation":"0000000000000000","paused":true,"leaving":false,"flapping":false,
    "links":[{"address":"192.168.50.1","state":"down","last_heard_ms":null}]},
-  {"name":"beta","state":"up","incarnation":"fedcba9876543210","paused":false,"leaving":true,
+  {"name":"beta","state":"up","incarnation":"fedcba9876543210","paused":false,"leaving":true,"flapping":false,
    "links":[{"address":"192.168.50.2","state":"up","last_heard_ms":12},{"address":"fd00::2","state":"down","last_heard_ms":90000}]}],
  "quorum":{"disk":"/dev/mapper/q","state":"slow","latency_ms":180,"message":"slow","slots":[
   {"node":"alpha","incarnation":"00000000000000ab","beat":9,"state":"seeking","alone_term":5,"stopped_term":5,"newest_term":6,"newest_index":40,
