@@ -51,7 +51,7 @@ struct Gate::Impl {
 
     gate::Netlink control, events;
     gate::NftRun run;
-    bool running_egress = false;  // which part of the ruleset `run` sets up
+    enum class Part : std::uint8_t { sets, main, egress } part = Part::main;  // of the ruleset, that `run` sets up
     Duration retry = first_retry;
     int in_a_row = 0;  // restorations without a quiet moment between
     Instant restored_at = long_ago;
@@ -159,32 +159,44 @@ struct Gate::Impl {
                          "Does something run `nft flush ruleset`, as Debian's nftables.service does at each reload?",
                          options.table, restored));
         if (in_a_row <= 5)
-            start_run(false);
+            start_run(Part::sets);
         else
             retry_later();  // a war with someone: let the loop breathe
     }
 
-    void start_run(bool egress_part) {
-        running_egress = egress_part;
-        auto started = run.start(options.nft, egress_part ? egress_ruleset(ruleset_input()) : main_ruleset(ruleset_input()));
+    std::string ruleset(Part of) const {
+        switch (of) {
+        case Part::sets: return gate::sets_ruleset(ruleset_input(), egress);
+        case Part::main: return gate::main_ruleset(ruleset_input());
+        case Part::egress: break;
+        }
+        return gate::egress_ruleset(ruleset_input(), false);
+    }
+
+    void start_run(Part next) {
+        part = next;
+        auto started = run.start(options.nft, ruleset(next));
         if (!started) return failed(started.error());
         run_watch = loop.on_readable(run.pidfd(), [this] { run_ended(); });
         run_deadline = loop.at(clock_now() + options.nft_deadline, [this] { run_ended(); });
     }
 
+    // Sets, then their elements, then the rules: at no moment is anything closed that may be open. The elements never come from nft:
+    // one that was frozen would set them up with a time that has passed.
     void run_ended() {
         if (!run.running()) return;
         retire(run_watch);
         retire(run_deadline);
         auto const result = run.finish();
-        if (running_egress) {
+        if (part == Part::egress) {
             egress = static_cast<bool>(result);
             if (!result) tell("announcements are not gated: " + result.error());
         } else if (!result) {
             return failed(result.error());
         }
         push();
-        if (!running_egress && egress) return start_run(true);
+        if (part == Part::sets) return start_run(Part::main);
+        if (part == Part::main && egress) return start_run(Part::egress);
         (void)events.notices([](gate::Netlink::Notice const&) {});  // our own doing; what stands is looked at now
         state = State::active;
         retry = first_retry;
@@ -201,7 +213,7 @@ struct Gate::Impl {
         state = State::restoring;
         retire(retry_timer);
         retry_timer = loop.at(clock_now() + retry, [this] {
-            if (state == State::restoring && !run.running()) start_run(false);
+            if (state == State::restoring && !run.running()) start_run(Part::sets);
         });
         retry = std::min(retry * 2, longest_retry);
     }
@@ -263,7 +275,8 @@ struct Gate::Impl {
         state = State::active;
         reason.clear();
         if (!options.interfaces.empty()) {
-            auto done = run_now(egress_ruleset(ruleset_input()));
+            auto done = run_now(gate::egress_ruleset(ruleset_input(), false));  // a dead worker's elements go on
+            if (!done) done = run_now(gate::egress_ruleset(ruleset_input(), true));
             egress = static_cast<bool>(done);
             if (!done) tell("announcements are gated by the worker only: " + done.error());
         }

@@ -76,8 +76,14 @@ add rule arp {0} output arp saddr ip @cluster4 arp saddr ip != @allowed4 drop
     return out + sets("inet", in, true) + sets("arp", in, false) + fmt::format(rules, in.table);
 }
 
-std::string egress_ruleset(RulesetInput const& in) {
-    std::string out = fmt::format("add table netdev {0}\ndelete table netdev {0}\nadd table netdev {0}\n", in.table);
+std::string sets_ruleset(RulesetInput const& in, bool egress) {
+    std::string out = fmt::format("add table inet {0}\nadd table arp {0}\n", in.table) + sets("inet", in, true) + sets("arp", in, false);
+    if (egress) out += fmt::format("add table netdev {0}\n", in.table) + sets("netdev", in, true);
+    return out;
+}
+
+std::string egress_ruleset(RulesetInput const& in, bool anew) {
+    std::string out = fmt::format("add table netdev {0}\n{1} table netdev {0}\nadd table netdev {0}\n", in.table, anew ? "delete" : "flush");
     out += sets("netdev", in, true);
     int number = 0;
     for (auto const& interface : in.interfaces) {

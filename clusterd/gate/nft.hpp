@@ -19,7 +19,11 @@ struct RulesetInput {
 // Sets up, or puts right, the tables in one transaction. Allowed elements that stand keep their timeouts, and none are added: a
 // ruleset that reaches the kernel late (we were frozen) must not open anything.
 std::string main_ruleset(RulesetInput const& input);
-std::string egress_ruleset(RulesetInput const& input);  // the netdev table: packets that AF_PACKET sends past the arp chain
+// The netdev table: packets that AF_PACKET sends past the arp chain. anew: whatever stands is deleted first, elements too.
+std::string egress_ruleset(RulesetInput const& input, bool anew);
+// Only the tables and their sets, which stop nothing yet. Run first where all was removed: once they hold the allowed elements, the
+// rules that follow close nothing that may be open.
+std::string sets_ruleset(RulesetInput const& input, bool egress);
 std::string removal(std::string const& table, bool egress);
 inline constexpr int main_inet_rules = 8, main_arp_rules = 1, egress_rules_per_interface = 2;
 

@@ -289,8 +289,12 @@ Process* free_process() {
 }
 
 void forget_ended(char const* resource) {
-    for (Process& process : g.processes)
-        if (process.pid && !process.running && (!resource || process.resource == resource)) process = {};
+    for (Process& process : g.processes) {
+        if (!process.pid || process.running || (resource && !(process.resource == resource))) continue;
+        // Nothing stays behind of a resource that isn't here; its next start makes the group anew.
+        if (!g.cgroup.empty()) remove_cgroup(cgroup_path(g.cgroup, "res", process.resource.s).s);
+        process = {};
+    }
 }
 
 bool record(char const* resource) {

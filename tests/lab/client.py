@@ -31,11 +31,11 @@ class Client:
 class Probe:
     """Runs from its making to stop(). A `with` block stops it."""
 
-    def __init__(self, client, path, address=config.ADDRESS, interval_ms=5, timeout_ms=1000):
+    def __init__(self, client, path, address=config.ADDRESS, port=80, interval_ms=5, timeout_ms=1000):
         v6 = ":" in address
         self.json, self.events, self.log = path + ".json", path + ".jsonl", path + ".log"
         self.result = None
-        arguments = [client.lab.program("lab-probe"), "--address", address, "--interval-ms", interval_ms, "--timeout-ms", timeout_ms,
+        arguments = [client.lab.program("lab-probe"), "--address", address, "--port", port, "--interval-ms", interval_ms, "--timeout-ms", timeout_ms,
                      "--json", self.json, "--events", self.events, "--interface", "eth0",
                      "--sample-from", config.SAMPLES_FROM6 if v6 else config.SAMPLES_FROM]
         for number, name in enumerate(config.NODES, 1):

@@ -17,7 +17,8 @@
   lab.py down                         end and remove it
   lab.py clean [--all]                remove what dead labs left; --all: kept ones, too
   lab.py scenarios                    their names
-  lab.py run [NAME...] [--repeat N]   play scenarios (default: all); exit 0 passed, 1 failed, 77 this machine can't
+  lab.py run [NAME...] [--repeat N]   play scenarios (default: all; FILE/ is all of scenarios/FILE.py); exit 0 passed, 1 failed, 77 this
+                                      machine can't. --minutes M: how long those under load last
 
 Everything is in namespaces: the machine's own network and mounts are not touched. Needs root. --id chooses between several worlds.
 Link 0 is eth0, the service net 10.77.0.0/24; link 1 is eth1, the heartbeat net 10.78.0.0/24. The address is 10.77.0.100.
@@ -174,6 +175,7 @@ def parser():
     run = verb("run", run_scenarios, built=True)
     run.add_argument("scenario", nargs="*")
     run.add_argument("--repeat", type=int, default=1)
+    run.add_argument("--minutes", type=float, help="how long a scenario under load lasts (default: 20 s)")
     run.add_argument("--results", help="a file to which each run's line of JSON is added")
     run.add_argument("--logs", help="a directory for the logs of failed runs")
     for name in ("exec", "shell"):

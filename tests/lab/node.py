@@ -43,6 +43,8 @@ class Node:
             os.makedirs(os.path.join(self.directory, each), exist_ok=True)
         with open(os.path.join(self.directory, "nginx/nginx.conf"), "w") as file:
             file.write(config.nginx_conf(self.name))
+        with open(os.path.join(self.directory, "echo.py"), "w") as file:
+            file.write(config.ECHO)
 
     def boot(self):
         if self.on():
@@ -181,6 +183,10 @@ class Node:
     def ours(self):
         return self.processes(*OURS)
 
+    def timing(self):
+        """clusterctl show timing --json"""
+        return json.loads(self.ctl("--json", "show", "timing", check=True).stdout)
+
     def the(self, name):
         """The one process of that program (nginx: its master)."""
         found = self.processes(name)
@@ -211,7 +217,13 @@ class Node:
         for number in (signal.SIGSTOP, signal.SIGKILL):
             for each in both:
                 signal_process(each.pid, number)
-        return boot_ms()
+        when = boot_ms()
+
+        def entered_ended():  # nsenter may have stopped with its child; standing, it would never wait for it
+            end_process(self.entered, signal.SIGCONT)
+            return not alive(self.entered)
+        wait_for("nsenter to end with the guard", entered_ended, limit=10)
+        return when
 
     def kill_service(self, only_master=False):
         """kill -9 of nginx: of all its processes, or of its master alone (its workers then go on answering for a while)."""
@@ -246,6 +258,11 @@ class Node:
         listed = json.loads(self.run(["ip", "-j", "address", "show", "dev", interface]).stdout or "[]")
         return {each["local"] for item in listed for each in item.get("addr_info", []) if "local" in each}
 
+    def all_addresses(self):
+        """interface -> its addresses"""
+        listed = json.loads(self.run(["ip", "-j", "address", "show"]).stdout or "[]")
+        return {item["ifname"]: {each["local"] for each in item.get("addr_info", []) if "local" in each} for item in listed}
+
     def has_address(self, address=config.ADDRESS):
         return address in self.addresses()
 
@@ -253,7 +270,18 @@ class Node:
         return bool(self.processes("nginx"))
 
     def runs_nothing(self):
-        return not self.runs_service() and not self.has_address() and not self.has_address(config.ADDRESS6)
+        """No address and no process of any group."""
+        return not any(map(config.resource_of, self.processes())) and not self.addresses() & {config.ADDRESS, config.ADDRESS6, config.MAIL_ADDRESS}
+
+    def pid_namespace(self):
+        return namespace(self.init[0], "pid")
+
+    def resource_cgroups(self):
+        """(resource, path) of each group that the guard made for one."""
+        found = []
+        for directory, names, _ in os.walk(self.cgroup) if self.cgroup else []:
+            found += [(name[len("res-"):], os.path.join(directory, name)) for name in names if name.startswith("res-")]
+        return sorted(found)
 
     def mounts(self):
         with open(f"/proc/{self.init[0]}/mountinfo") as file:

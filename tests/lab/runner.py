@@ -1,5 +1,5 @@
-"""Plays scenarios: a world for each run, what every scenario wants to know, the audit after it, and the line of results. Called by
-lab.py; the scenarios (scenarios/*.py) are functions of one argument, a Run."""
+"""Plays scenarios: a world for each run, or the one the last run left well; what every scenario wants to know, the audit after it
+(audit.py), and the line of results. Called by lab.py; the scenarios (scenarios/*.py) are functions of one argument, a Run."""
 import contextlib
 import importlib
 import json
@@ -10,7 +10,7 @@ import time
 import traceback
 
 import config
-from node import OURS
+from audit import audit, take_baseline
 from tools import LabError, Skip, boot_ms, run, wait_for
 from world import Lab, clean
 
@@ -23,15 +23,21 @@ COLUMNS = ("blackout_ms", "lost", "two_owner_instants")
 
 
 class Scenario:
-    def __init__(self, function, name, disk, needs_daemons, options):
-        self.function, self.name, self.disk, self.needs_daemons, self.options = function, name, disk, needs_daemons, options
+    def __init__(self, function, name, disk, needs_daemons, fresh, options):
+        self.function, self.name, self.disk, self.needs_daemons, self.fresh, self.options = function, name, disk, needs_daemons, fresh, options
         self.promise = " ".join((function.__doc__ or "").split())
+        self.file = function.__module__.removeprefix("scenarios.")
+
+    def goes_on_from(self, last):
+        """The pair that scenario leaves behind will do for this one."""
+        return not self.fresh and not last.fresh and self.needs_daemons and last.needs_daemons and (self.disk, self.options) == (last.disk, last.options)
 
 
-def scenario(*, disk="fault", daemons=True, **xml_options):
-    """Makes a function a scenario of its own name; xml_options go to config.cluster_xml."""
+def scenario(*, disk="fault", daemons=True, fresh=False, **xml_options):
+    """Makes a function a scenario of its own name; xml_options go to config.cluster_xml. fresh: it wants a world of its own, and leaves
+    none to the next."""
     def register(function):
-        SCENARIOS[function.__name__] = Scenario(function, function.__name__, disk, daemons, xml_options)
+        SCENARIOS[function.__name__] = Scenario(function, function.__name__, disk, daemons, fresh, xml_options)
         return function
     return register
 
@@ -47,7 +53,8 @@ def load_scenarios():
 class Run:
     """One play of one scenario. expect() collects what was wrong; anything raised ends the play."""
 
-    def __init__(self, lab, of):
+    def __init__(self, lab, of, minutes=None):
+        self.minutes = minutes  # how long a scenario of load shall last; None: its own short time
         self.lab, self.scenario, self.client = lab, of, lab.client
         self.alpha, self.beta = lab["alpha"], lab["beta"]
         self.wrong, self.numbers, self.notes = [], {}, {}
@@ -67,8 +74,15 @@ class Run:
     # ---- the cluster's state
 
     def start_both(self):
-        for node in (self.alpha, self.beta):
-            node.start()
+        """A pair with its group on alpha and all forgotten that was: started, or the last scenario's."""
+        if self.lab.running:
+            self.alpha.ctl("reset", "web", check=True)
+            if self.settled() != "alpha":
+                self.alpha.ctl("move", "web", "--to", "alpha", check=True)
+        else:
+            for node in (self.alpha, self.beta):
+                node.start()
+            self.lab.running = True
         self.settled("alpha")
 
     def view(self, node):
@@ -97,7 +111,10 @@ class Run:
             if not holder.has_address() or not holder.runs_service():
                 raise LabError(f"{holder.name} doesn't run it")
             return holder.name
-        return wait_for(f"both nodes up and web online{f' on {owner}' if owner else ''}", look, limit, every=0.1)
+        holder = wait_for(f"both nodes up and web online{f' on {owner}' if owner else ''}", look, limit, every=0.1)
+        if self.lab.baseline is None:
+            self.lab.baseline = take_baseline(self, holder)
+        return holder
 
     def permit(self, node):
         return self.view(node)["permit"]["source"]
@@ -144,29 +161,6 @@ class Run:
         self.notes[f"{node.name}_last_answer_after_ms"] = round(last, 1)
         self.expect(last <= PERMIT_MS + SILENCE_MARGIN_MS, f"{node.name} still answered {last:.0f} ms after it, its permit was for {PERMIT_MS} ms")
 
-    # ---- afterwards
-
-    def audit(self):
-        """One owner, and nothing of the group anywhere else."""
-        owner = self.settled()
-        for node in (self.alpha, self.beta):
-            if not node.on() or node.name == owner:
-                continue
-            wait_for(f"nothing of the group on {node.name}", node.runs_nothing, limit=10)
-        for node in (self.alpha, self.beta):
-            if node.on():
-                new = set(node.mounts()) - set(node.mounts_at_boot)
-                self.expect(not new, f"{node.name}: mounts are left over: {sorted(new)}")
-                self._no_other_processes(node)
-
-    def _no_other_processes(self, node):
-        def look():
-            others = [each for each in node.processes() if each.name not in ("nginx", "nsenter", *OURS)]
-            if others:
-                raise LabError(f"{node.name}: processes are left over: {others}")
-            return True
-        wait_for(f"nothing but clusterd and the group on {node.name}", look, limit=10)
-
 
 def prerequisites(of, bin_dir):
     """Skip, with all that is missing."""
@@ -191,37 +185,52 @@ def prerequisites(of, bin_dir):
         raise Skip("; ".join(missing))
 
 
-def play(of, number, arguments):
-    """One run. The line of results, a dict."""
-    started = time.monotonic()
-    result = {"scenario": of.name, "run": number, "ok": False}
+def new_world(of, arguments):
     lab = Lab(arguments.bin, disk=of.disk, xml=config.cluster_xml(quorum=of.disk != "none", **{"timing": arguments.timing, **of.options}))
-    play_of = Run(lab, of)
-    logs = os.path.join(arguments.logs, f"{of.name}-{number}") if arguments.logs else None
     try:
         lab.up()
         if of.needs_daemons:
             lab.prepare_cluster()
+        return lab
+    except BaseException:
+        lab.down()
+        raise
+
+
+def play(of, number, arguments, lab, next_of):
+    """One run, in the world that was left to it (lab) or a new one. The line of results, and the world that is left to the next."""
+    started = time.monotonic()
+    result = {"scenario": of.name, "run": number, "ok": False}
+    play_of = None
+    wrong = []
+    logs = os.path.join(arguments.logs, f"{of.name}-{number}") if arguments.logs else None
+    left = None
+    try:
+        lab = lab or new_world(of, arguments)
+        play_of = Run(lab, of, arguments.minutes)
+        wrong = play_of.wrong
         of.function(play_of)
         if of.needs_daemons:
-            play_of.audit()
-        result["ok"] = not play_of.wrong
+            wrong += [f"audit: {each}" for each in audit(play_of)]
+        result["ok"] = not wrong
     except Skip:
         raise
     except Exception as error:  # whatever it is, this play has failed and the next is played
-        play_of.wrong.append(f"{type(error).__name__}: {error}")
+        wrong.append(f"{type(error).__name__}: {error}")
         if not isinstance(error, LabError):
             traceback.print_exc()
     finally:
-        if play_of.wrong and lab.hub:
+        if wrong and lab and lab.hub:
             tell_what_is_there(lab)
-        if not lab.down(keep_logs_in=logs if play_of.wrong or not result["ok"] else None):
-            play_of.wrong.append("the lab left something behind")
-    result.update(play_of.numbers, ok=not play_of.wrong and result["ok"], seconds=round(time.monotonic() - started, 1), wrong=play_of.wrong,
-                  notes=play_of.notes)
-    if play_of.wrong and logs:
+        if result["ok"] and next_of and next_of.goes_on_from(of) and lab.running:
+            left = lab
+        elif lab and not lab.down(keep_logs_in=logs if not result["ok"] else None):
+            wrong.append("the lab left something behind")
+    result.update(play_of.numbers if play_of else {}, ok=not wrong and result["ok"], seconds=round(time.monotonic() - started, 1), wrong=wrong,
+                  notes=play_of.notes if play_of else {})
+    if wrong and logs:
         print(f"    logs: {logs}")
-    return result
+    return result, left
 
 
 def tell_what_is_there(lab):
@@ -245,7 +254,7 @@ def row(result):
 def run_scenarios(arguments):
     """The exit code: 0 all passed, 1 not, 77 skipped."""
     known = load_scenarios()
-    names = arguments.scenario or list(known)
+    names = [name for each in arguments.scenario for name in ([of.name for of in known.values() if each == f"{of.file}/"] or [each])] or list(known)
     unknown = [each for each in names if each not in known]
     if unknown:
         print(f"lab: no scenario {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)
@@ -253,29 +262,38 @@ def run_scenarios(arguments):
     clean()
     code = 0
     rows = []
-    for name in names:
-        of = known[name]
-        print(f"{name}: {of.promise}", flush=True)
-        for number in range(1, arguments.repeat + 1):
-            try:
-                prerequisites(of, arguments.bin)
-                result = play(of, number, arguments)
-            except Skip as skip:
-                print(f"SKIPPED {name}: this machine lacks {skip}", flush=True)
-                may_skip = os.environ.get("CI", "") in ("", "0", "false") or os.environ.get("ALLOW_SKIP") == "1"
-                code = max(code, 77) if may_skip and code != 1 else 1
-                if not may_skip:
-                    print("A skip fails CI; ALLOW_SKIP=1 lets it pass.")
-                break
-            rows.append(row(result))
-            print(rows[-1], flush=True)
-            for each in result["wrong"]:
-                print(f"    wrong: {each}")
-            if arguments.results:
-                with open(arguments.results, "a") as file:
-                    file.write(json.dumps(result) + "\n")
-            if not result["ok"]:
-                code = 1
+    plan = [(known[name], number) for name in names for number in range(1, arguments.repeat + 1)]
+    world = None
+    skipped = set()
+    for at, (of, number) in enumerate(plan):
+        if of.name in skipped:
+            continue
+        if number == 1:
+            print(f"{of.name}: {of.promise}", flush=True)
+        try:
+            prerequisites(of, arguments.bin)
+            lent, world = world, None
+            result, world = play(of, number, arguments, lent, plan[at + 1][0] if at + 1 < len(plan) else None)
+        except Skip as skip:
+            skipped.add(of.name)
+            if world:
+                world.down()
+            world = None
+            print(f"SKIPPED {of.name}: this machine lacks {skip}", flush=True)
+            may_skip = os.environ.get("CI", "") in ("", "0", "false") or os.environ.get("ALLOW_SKIP") == "1"
+            code = max(code, 77) if may_skip and code != 1 else 1
+            if not may_skip:
+                print("A skip fails CI; ALLOW_SKIP=1 lets it pass.")
+            continue
+        rows.append(row(result))
+        print(rows[-1], flush=True)
+        for each in result["wrong"]:
+            print(f"    wrong: {each}")
+        if arguments.results:
+            with open(arguments.results, "a") as file:
+                file.write(json.dumps(result) + "\n")
+        if not result["ok"]:
+            code = 1
     if len(rows) > 1:
         print("\n| scenario | run | result | blackout ms | lost | two owners | seconds |\n|---|---|---|---|---|---|---|\n" + "\n".join(rows))
     return code

@@ -131,6 +131,39 @@ def processes_in(pid_namespace):
     return found
 
 
+def zombies_in(pid_namespace):
+    """What has ended there and was never waited for, with who should have."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            with open(f"/proc/{entry}/stat", "rb") as file:
+                head, tail = file.read().rsplit(b")", 1)
+            state, parent = tail.split()[:2]
+            if state != b"Z" or namespace(int(parent), "pid") != pid_namespace:
+                continue
+            with open(f"/proc/{int(parent)}/comm") as file:
+                found.append(f"{entry} {head.split(b'(', 1)[1].decode(errors='replace')}, child of {file.read().strip()}")
+        except (OSError, ValueError):
+            continue
+    return found
+
+
+def open_files(pid):
+    """What each open file descriptor of a process is: a path, or a kind (socket, pipe, anon_inode:[eventpoll])."""
+    found = []
+    try:
+        for each in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                found.append(re.sub(r"^(socket|pipe):.*", r"\1", os.readlink(f"/proc/{pid}/fd/{each}")))
+            except OSError:
+                pass  # closed meanwhile
+    except OSError:
+        pass
+    return sorted(found)
+
+
 # ---- cgroup v2
 
 def cgroup2_mount():

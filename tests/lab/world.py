@@ -33,6 +33,8 @@ class Lab:
         self.loops = {}
         self.faults = []  # nft rules of the switch
         self.ready = False
+        self.running = False      # a pair runs in it: the next scenario may go on from that
+        self.baseline = None      # file descriptors at the pair's first start (audit.py)
         self.nodes = {name: Node(self, name, number) for number, name in enumerate(config.NODES, 1)}
         self.client = Client(self)
         self._started = []  # of this process; reaped when it looks

@@ -1,4 +1,5 @@
 """Links and the quorum disk: cut, lossy, one-way, slow, hanging, gone."""
+from config import MAIL_ADDRESS, MAIL_PORT
 from runner import PERMIT_MS, scenario
 from tools import boot_ms, wait_for
 
@@ -69,6 +70,12 @@ def disk_gone_for_the_active(run):
 
 
 @scenario()
+def disk_gone_for_the_standby(run):
+    """With healthy links a disk that fails for the standby takes nothing offline."""
+    goes_on_here(run, lambda: run.lab.disk("beta", "eio"), wait=lambda: quorum_state(run, run.beta) == "failed")
+
+
+@scenario()
 def disk_gone_for_both(run):
     """With healthy links a disk that fails for both takes nothing offline."""
     goes_on_here(run, lambda: run.lab.disk("both", "eio"), wait=lambda: "failed" == quorum_state(run, run.alpha) == quorum_state(run, run.beta))
@@ -124,3 +131,35 @@ def link_cut_and_disk_gone_for_the_active(run):
         run.settled("beta")
         run.judge(probe, blackout_below=3 * PERMIT_MS)
         run.silent_from(probe, run.alpha, when)
+
+
+def online_on(run, group, node):
+    view = next(each for each in run.view(node)["groups"] if each["name"] == group)
+    return view["state"] == "online" and view["owner"] == node.name
+
+
+@scenario(mail=True)
+def both_arbitrate_at_once(run):
+    """Both nodes are active, each with a group, and both links are cut: both go for the disk in the same moment, one wins and takes the
+    other's group at its permit's end. Never two owners of either address; all whole again: both groups are online."""
+    run.start_both()
+    run.alpha.ctl("move", "mail", "--to", "beta", check=True)
+    wait_for("mail to be online on beta", lambda: online_on(run, "mail", run.beta), limit=20)
+    with run.watching() as web, run.client.probe(address=MAIL_ADDRESS, port=MAIL_PORT, interval_ms=20) as mail:
+        when = run.lab.cut()
+
+        def winner():
+            permits = {node.name: run.permit(node) for node in (run.alpha, run.beta)}
+            return sorted(permits.values()) == ["alone", "none"] and max(permits, key=lambda name: permits[name] == "alone")
+        won = run.node(wait_for("one node to be alone, and the other without a permit", winner, limit=20))
+        lost = run.beta if won is run.alpha else run.alpha
+        wait_for(f"{won.name} to have both groups", lambda: online_on(run, "web", won) and online_on(run, "mail", won), limit=20)
+        run.notes["won"] = won.name
+        run.expect(lost.runs_nothing(), f"{lost.name} lost, and still runs something")
+        run.lab.heal()
+        run.settled(won.name)
+        run.judge(web, blackout_below=3 * PERMIT_MS)
+        run.judge(mail, served=False)  # who answers for the address is what counts here
+        run.silent_from(web if won is run.beta else mail, lost, when)
+    for each in ("web", "mail"):
+        wait_for(f"{each} to be online on {won.name}", lambda: online_on(run, each, won), limit=20)

@@ -1,7 +1,10 @@
 """The lab against itself, without clusterd: that its faults are faults, and that its judge sees two owners where there are two."""
+import os
 import signal
+import socket
 
 import config
+from audit import audit, client_sees_one, one_story
 from runner import scenario
 from tools import LabError, boot_ms, end_process, identity, wait_for
 
@@ -166,3 +169,42 @@ def lab_processes(run):
     one = identity(found[0].pid)
     end_process(one, signal.SIGKILL)
     wait_for("it to be gone without a zombie", lambda: len(run.alpha.processes("sleep")) == 1)
+
+
+@scenario(fresh=True)
+def lab_audit_finds_what_is_left(run):
+    """The audit passes a pair that is well, and names each thing that is left over where one is planted: an address, processes, a cgroup,
+    a mount, a zombie, a file descriptor, a decision that differs, an owner that doesn't answer."""
+    run.start_both()
+    run.expect(audit(run) == [], "the audit finds something wrong with a pair that was just started")
+    beta, cgroup = run.beta, run.beta.cgroup and os.path.join(run.beta.cgroup, "res-web-server")
+    beta.run(["ip", "address", "add", f"{config.ADDRESS}/24", "dev", "eth1"])
+    beta.run(["sh", "-c", "sleep 1000 </dev/null >/dev/null 2>&1 & /usr/sbin/nginx -e stderr -p /run/lab/nginx/ -c nginx.conf </dev/null >/dev/null 2>&1 &"])
+    beta.run(["sh", "-c", "mkdir -p /run/left && mount -t tmpfs left /run/left"])
+    if cgroup:
+        os.mkdir(cgroup)
+    unwaited = "import os, time\nif os.fork() == 0: os._exit(0)\ntime.sleep(1000)"
+    beta.run(["sh", "-c", f"python3 -c '{unwaited}' </dev/null >/dev/null 2>&1 &"])
+    wait_for("nginx on beta", lambda: len(beta.processes("nginx")) >= 2)
+    held = socket.socket(socket.AF_UNIX)
+    held.connect(f"/proc/{beta.init[0]}/root/run/clusterd/clusterd.sock")
+    found = " | ".join(audit(run, limit=1))
+    for what in (f"address {config.ADDRESS} is left over on eth1", "a process of web-server is left over", "a process of nobody", "mount /run/left is left over",
+                 "a zombie", "clusterd-worker has", *([f"the cgroup {cgroup} of web-server is left over"] if cgroup else [])):
+        run.expect(what in found, f"planted, and not found: {what}; found: {found}")
+    held.close()
+    for each in beta.processes("nginx", "sleep", *{each.name for each in beta.processes() if each.name.startswith("python")}):
+        end_process(identity(each.pid))
+    beta.run(["sh", "-c", f"ip address delete {config.ADDRESS}/24 dev eth1; umount /run/left"])
+    if cgroup:
+        os.rmdir(cgroup)
+    run.expect(any("answered for by alpha, its owner is beta" in each for each in client_sees_one(run, "beta")), "an owner that doesn't answer isn't found")
+    view = run.view
+    run.view = lambda node: {**view(node), "index": view(node)["index"] + (node is beta)}
+    try:
+        one_story(run)
+        run.expect(False, "decisions that differ are not found")
+    except LabError as error:
+        run.expect("the newest decisions differ" in str(error), f"decisions that differ are told as: {error}")
+    finally:
+        del run.view

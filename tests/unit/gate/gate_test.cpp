@@ -210,6 +210,27 @@ TEST_F(GateTest, AFlushedRulesetIsPutBackAtOnceWithTheElements) {
     close(connection);
 }
 
+TEST_F(GateTest, PuttingItBackClosesNothingThatMayBeOpen) {
+    options.interfaces = {"clg-n"};  // with egress chains, where the kernel has them: a third table to put back
+    auto gate = allowing(60s);
+    ASSERT_TRUE(world->comes_to_answer(World::address4));
+    ASSERT_TRUE(world->comes_to_answer(World::address6));
+    int asked = 0;
+    for (std::uint64_t time = 1; time <= 5; ++time) {
+        world->node("nft flush ruleset");
+        Instant const limit = boot_now() + 10s;
+        while (gate->times_restored() < time || gate->state() != Gate::State::active) {
+            ASSERT_LT(boot_now(), limit) << gate->reason();
+            loop.run_for(1ms);
+            for (char const* address : {World::address4, World::address6})
+                EXPECT_TRUE(world->answers(address, 1s)) << address << " after flush " << time << ", request " << asked;
+            ++asked;
+        }
+        EXPECT_FALSE(world->answers(World::other4)) << "closed again";
+    }
+    EXPECT_GT(asked, 5);
+}
+
 TEST_F(GateTest, RulesChainsSetsAndElementsTakenAwayAloneArePutBackToo) {
     auto gate = allowing(1s);
     std::uint64_t time = 0;
