@@ -136,6 +136,14 @@ struct Gate::Impl {
 
     // ---- the tables
 
+    // With the egress chains that are wanted: then they are there.
+    bool all_stands() {
+        egress = !options.interfaces.empty();
+        bool const all = stands();
+        egress = egress && all;
+        return all;
+    }
+
     bool stands() {
         auto const count4 = static_cast<int>(std::count_if(cluster.begin(), cluster.end(), [](Address const& a) { return !a.v6; }));
         auto const count6 = static_cast<int>(cluster.size()) - count4;
@@ -256,6 +264,17 @@ struct Gate::Impl {
         return Error{reason};
     }
 
+    // A dead worker's: of use at once, since its permit doesn't wait for nft. They may be of an older version of ours, so they are put
+    // right all the same, in the background.
+    Result<Done> open_what_stands() {
+        reason.clear();
+        event_watch = loop.on_readable(events.fd(), [this] { noticed(); });
+        state = State::restoring;
+        push();
+        start_run(Part::main);
+        return Done{};
+    }
+
     Result<Done> open() {
         if (usable()) return Done{};
         if (options.table.empty() || options.table.size() > 60 ||
@@ -267,6 +286,7 @@ struct Gate::Impl {
         // The listener first: what happens to the tables from their first moment on is seen.
         if (auto opened = events.open(true); !opened) return unavailable(opened.error());
         if (auto opened = control.open(false); !opened) return unavailable(opened.error());
+        if (all_stands()) return open_what_stands();
         if (auto done = run_now(main_ruleset(ruleset_input())); !done) {
             // Tables of another version of ours may stand in the way: then a clean start.
             auto const again = run_now(gate::removal(options.table, false) + main_ruleset(ruleset_input()));
@@ -326,6 +346,7 @@ struct Gate::Impl {
 
 Gate::Gate(Loop& loop, GateOptions options) : impl_(std::make_unique<Impl>(loop, std::move(options))) {}
 Gate::~Gate() {
+    if (impl_->run.running()) (void)impl_->run.finish();  // before the tables go: it would make them anew
     if (impl_->options.remove_on_close && impl_->usable()) (void)impl_->run_now(gate::removal(impl_->options.table, impl_->egress));
 }
 

@@ -59,7 +59,8 @@ ConfigPtr load_seed(WorkerOptions const& options, DecisionPtr const& stored, std
     return *config;
 }
 
-// Never fatal: each thing that isn't granted is a warning.
+// Never fatal: each thing that isn't granted is a warning. First of all: one that follows a dead worker has until the permit's end, also
+// on a busy machine.
 void claim_promptness(std::vector<std::string>& warnings, bool quiet) {
     mallopt(M_ARENA_MAX, 1);
     if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0 && !quiet) warnings.push_back("memory can't be locked (mlockall): under memory pressure the daemon may be late");
@@ -94,10 +95,14 @@ std::uint64_t random_number() {
     return n;
 }
 
-std::optional<ResumeState> resume_of(guard::Shared const* shared, NodeIndex self) {
+bool resumes() {
     char const* const wanted = getenv("CLUSTERD_RESUME");
+    return wanted && std::string_view(wanted) == "1";
+}
+
+std::optional<ResumeState> resume_of(guard::Shared const* shared, NodeIndex self) {
     ResumeState state;
-    if (!wanted || std::string_view(wanted) != "1" || !shared) return std::nullopt;
+    if (!resumes() || !shared) return std::nullopt;
     if (shared->read_resume(&state, sizeof state) != sizeof state) return std::nullopt;
     if (state.version != ResumeState::current_version || state.self != self || state.incarnation == 0) return std::nullopt;
     return state;
@@ -109,8 +114,9 @@ int run(int argc, char** argv) {
         std::fprintf(stderr, "clusterd: %s\n", options.error().c_str());
         return 2;
     }
-    if (sodium_init() < 0) refuse("libsodium can't be initialised");
     WorkerStart start;
+    claim_promptness(start.warnings, resumes());
+    if (sodium_init() < 0) refuse("libsodium can't be initialised");
     start.options = *options;
     start.guard_fd = inherited_fd("CLUSTERD_GUARD_FD");
     start.shared = guard::map_shared_memory(inherited_fd("CLUSTERD_SHARED_FD"));
@@ -126,7 +132,7 @@ int run(int argc, char** argv) {
                                   *loop);
     if (!store) refuse(store.error());
     auto const& loaded = (*store)->loaded();
-    start.warnings = loaded.warnings;
+    start.warnings.insert(start.warnings.end(), loaded.warnings.begin(), loaded.warnings.end());
 
     StartState& node = start.node;
     node.seed = load_seed(*options, loaded.decision, start.warnings);
@@ -144,7 +150,6 @@ int run(int argc, char** argv) {
     node.cluster = loaded.cluster;
     randombytes_buf(node.fresh_cluster.data(), node.fresh_cluster.size());
     start.store = std::move(*store);
-    claim_promptness(start.warnings, node.resume.has_value());
 
     Worker made(*loop, std::move(start));
     worker = &made;
