@@ -49,6 +49,7 @@ def restarted_one_by_one(run):
             probe.wait_served(by=up.name)
             down.start()
             run.settled(up.name)
+        probe.hold(0.5)
         run.judge(probe, blackout_below=2 * PERMIT_MS)
 
 
