@@ -61,6 +61,8 @@ def resource_of(process):
     """Whose process it is; None: nobody's."""
     if process.name == "nginx":
         return "web-server"
+    if "/run/lab/batch.sh" in process.arguments:
+        return "batch-job"
     if "/run/lab/echo.py" in process.arguments:
         return process.arguments[process.arguments.index("/run/lab/echo.py") + 1]
     return None
