@@ -138,15 +138,11 @@ void Node::Impl::begin_timelines(Now now, Decision const* old, Decision const& d
 }
 
 // Every store that votes is listed; the first decision after a join lists a new one.
-void Node::Impl::list_stores(Decision& d, bool& changed) const {
-    auto const list = [&](std::size_t i, StoreId id) {
-        if (id == 0 || d.stores[i] == id) return;
-        d.stores[i] = id;
-        changed = true;
-    };
-    list(at(self()), start.store);
-    if (joined()) list(at(peer()), replication.follower_store());
-    if (d.stores[2] == 0 && membership.disk_usable() && membership.disk_fresh()) list(2, membership.disk_id());
+std::array<StoreId, 3> Node::Impl::voters(std::array<StoreId, 3> listed) const {
+    if (start.store != 0) listed[at(self())] = start.store;
+    if (joined() && replication.follower_store() != 0) listed[at(peer())] = replication.follower_store();
+    if (listed[2] == 0 && membership.disk_usable() && membership.disk_fresh()) listed[2] = membership.disk_id();
+    return listed;
 }
 
 Decision Node::Impl::draft(bool& changed) const {
@@ -159,7 +155,9 @@ Decision Node::Impl::draft(bool& changed) const {
         d.config = start.seed;
         changed = true;
     }
-    list_stores(d, changed);
+    auto const stores = voters(d.stores);
+    changed = changed || stores != d.stores;
+    d.stores = stores;
     if (peer_lost && replication.first_of_term()) d.losses[at(peer())].push_back(last.wall_ms);
     return d;
 }
@@ -218,13 +216,17 @@ void Node::Impl::lead(Now now, Effects& out) {
     }
     if (!replication.may_decide() || !membership.permitted(now)) return;
     drop_answers(out);  // of a proposal that went under with its term
-    bool changed = false;
-    Decision d = draft(changed);
     PlanView const view = plan_view(now);
     reasons.clear();
+    // At nearly every step nothing is to be decided: then the decision isn't even copied.
+    DecisionPtr const base_now = replication.base();
+    bool const as_it_is = base_now && !replication.first_of_term() && queue.empty() && voters(base_now->stores) == base_now->stores;
+    bool changed = false;
+    Decision d = as_it_is ? Decision{} : draft(changed);
     decide_commands(view, d, changed, out);
-    Plan p = plan(view, d);
+    Plan p = plan(view, as_it_is ? *base_now : d);
     if (!changed && !p.changed) return;
+    if (!p.changed) p.next = std::move(d);
     reasons.insert(reasons.end(), p.reasons.begin(), p.reasons.end());
     bool const flaps_now = flaps(p.next, peer(), now.wall_ms) && !(replication.base() && flaps(*replication.base(), peer(), now.wall_ms));
     if (flaps_now)
@@ -418,7 +420,9 @@ void Node::Impl::settle(Now now, Effects& out) {
         if (replication.acting()) timelines.observe(now, spec(), *replication.acting(), known_reports(), out);
         operations.observe({spec(), replication.acting().get(), known_reports(), now}, out);
         leave_if_done(now, out);
-        if (out.size() == before_round) break;
+        // A heartbeat says how things are: it enables nothing.
+        auto const enables = [](Effect const& e) { return !std::holds_alternative<effect::SendHeartbeat>(e); };
+        if (out.size() >= before_round && std::none_of(out.begin() + static_cast<std::ptrdiff_t>(before_round), out.end(), enables)) break;
     }
 }
 
@@ -522,6 +526,7 @@ Node& Node::operator=(Node&&) noexcept = default;
 
 Effects Node::step(Now now, Event const& event) {
     Effects out;
+    out.reserve(4);  // seldom more
     impl_->last = now;
     impl_->surround();
     if (!impl_->permit_told && impl_->membership.permitted(now)) out.push_back(effect::Permit{impl_->membership.permit_end()});

@@ -69,7 +69,7 @@ struct Node::Impl {
     void adopt(Now now, Effects& out);
     void lead(Now now, Effects& out);
     Decision draft(bool& changed) const;
-    void list_stores(Decision& d, bool& changed) const;
+    std::array<StoreId, 3> voters(std::array<StoreId, 3> listed) const;
     void decide_commands(PlanView const& view, Decision& d, bool& changed, Effects& out);
     void answer(Answer const& a, Effects& out);
     void begin_timelines(Now now, Decision const* old, Decision const& now_acting);

@@ -27,44 +27,45 @@ namespace {
 
 class Planning {
 public:
-    Planning(PlanView const& view, Decision const& current) : view_(view) { plan_.next = current; }
+    Planning(PlanView const& view, Decision const& current) : view_(view), current_(current) { plan_.next.id = current.id; }
 
     Plan run() {
         drop_unknown_groups();
         prune_losses();
         for (auto const& g : view_.spec.groups) {
-            auto [it, fresh] = plan_.next.groups.try_emplace(g.name);
-            if (fresh) place(g, it->second);
-            prune_ledger(g, it->second);
-            consider(g, it->second);
+            auto const found = decision().groups.find(g.name);
+            GroupDecision const* d = found != decision().groups.end() ? &found->second : nullptr;
+            if (!d) d = &place(g, edit(g));
+            if (outdated(d->failovers, oldest(g))) d = &prune_ledger(g, edit(g));
+            consider(g, *d);
         }
         return std::move(plan_);
     }
 
 private:
+    // The leader plans at every step, and nearly always all is as it should be: it is copied at the first change.
+    Decision const& decision() const { return plan_.changed ? plan_.next : current_; }
+    Decision& edit() {
+        if (!plan_.changed) plan_.next = current_;
+        plan_.changed = true;
+        return plan_.next;
+    }
+    GroupDecision& edit(GroupSpec const& g) { return edit().groups[g.name]; }
+
     std::string const& name(NodeIndex n) const { return name_of(view_.spec, n); }
     bool leaving(NodeIndex n) const { return view_.reports[at(n)] && view_.reports[at(n)]->leaving; }
-    bool paused(NodeIndex n) const { return plan_.next.paused[at(n)]; }
+    bool paused(NodeIndex n) const { return decision().paused[at(n)]; }
     bool giving_up(NodeIndex n) const { return view_.reports[at(n)] && view_.reports[at(n)]->giving_up; }
     bool able(GroupSpec const& g, NodeIndex n) const { return view_.member(n) && g.possible[at(n)] && !paused(n) && !leaving(n) && !giving_up(n); }
-    void because(Severity s, GroupSpec const& g, std::string text) {
-        plan_.changed = true;
-        plan_.reasons.push_back({s, g.name, std::move(text)});
-    }
+    void because(Severity s, GroupSpec const& g, std::string text) { plan_.reasons.push_back({s, g.name, std::move(text)}); }
 
     void drop_unknown_groups() {
-        for (auto it = plan_.next.groups.begin(); it != plan_.next.groups.end();) {
-            if (find_group(view_.spec, it->first)) {
-                ++it;
-            } else {
-                it = plan_.next.groups.erase(it);
-                plan_.changed = true;
-            }
-        }
+        auto const unknown = [this](auto const& e) { return !find_group(view_.spec, e.first); };
+        if (std::any_of(current_.groups.begin(), current_.groups.end(), unknown)) std::erase_if(edit().groups, unknown);
     }
 
     // First owner: the preferred, else the first possible node of the file that is up.
-    void place(GroupSpec const& g, GroupDecision& d) {
+    GroupDecision& place(GroupSpec const& g, GroupDecision& d) {
         NodeIndex owner = g.preferred.value_or(NodeIndex::a);
         if (!able(g, owner)) {
             for (auto n : {NodeIndex::a, NodeIndex::b})
@@ -78,37 +79,38 @@ private:
         d.away_by_failure = g.preferred && owner != *g.preferred;
         d.cause = "first start";
         because(Severity::info, g, "first start: " + name(owner) + " owns it");
+        return d;
     }
 
-    void prune_ledger(GroupSpec const& g, GroupDecision& d) {
-        bool const changed = forget_old(d.failovers, view_.now.wall_ms - to_ms(g.failover_period), view_.now.wall_ms, [](LedgerEntry& e) -> std::int64_t& { return e.wall_ms; });
-        plan_.changed = plan_.changed || changed;
+    std::int64_t oldest(GroupSpec const& g) const { return view_.now.wall_ms - to_ms(g.failover_period); }
+    static auto& time_of(auto& entry) {
+        if constexpr (requires { entry.wall_ms; }) return entry.wall_ms;
+        else return entry;
     }
-
+    bool outdated(auto const& entries, std::int64_t oldest_kept) const {
+        auto const from_the_future = [this](auto const& e) { return time_of(e) > view_.now.wall_ms; };
+        return !entries.empty() && (time_of(entries.front()) <= oldest_kept || std::any_of(entries.begin(), entries.end(), from_the_future));
+    }
     // An entry from the future (the clock was set back) would count for ever: it counts from now.
-    template <class Entries, class Time>
-    static bool forget_old(Entries& entries, std::int64_t oldest, std::int64_t now, Time time) {
-        bool changed = false;
-        for (auto& e : entries) {
-            if (time(e) <= now) continue;
-            time(e) = now;
-            changed = true;
-        }
-        while (!entries.empty() && time(entries.front()) <= oldest) {
-            entries.pop_front();
-            changed = true;
-        }
-        return changed;
+    void forget_old(auto& entries, std::int64_t oldest_kept) const {
+        for (auto& e : entries) time_of(e) = std::min(time_of(e), view_.now.wall_ms);
+        while (!entries.empty() && time_of(entries.front()) <= oldest_kept) entries.pop_front();
     }
 
     void prune_losses() {
-        for (auto& times : plan_.next.losses)
-            plan_.changed = forget_old(times, view_.now.wall_ms - to_ms(flap_window), view_.now.wall_ms, [](std::int64_t& t) -> std::int64_t& { return t; }) || plan_.changed;
+        auto const kept = view_.now.wall_ms - to_ms(flap_window);
+        for (auto n : {NodeIndex::a, NodeIndex::b})
+            if (outdated(decision().losses[at(n)], kept)) forget_old(edit().losses[at(n)], kept);
     }
 
-    void consider(GroupSpec const& g, GroupDecision& d) {
+    GroupDecision& prune_ledger(GroupSpec const& g, GroupDecision& d) {
+        forget_old(d.failovers, oldest(g));
+        return d;
+    }
+
+    void consider(GroupSpec const& g, GroupDecision const& d) {
         if (!view_.member(d.owner)) {
-            take_over_if_allowed(g, d);
+            take_over_if_allowed(g);
         } else if (d.draining_to) {
             finish_draining(g, d);
         } else {
@@ -116,9 +118,10 @@ private:
         }
     }
 
-    void take_over_if_allowed(GroupSpec const& g, GroupDecision& d) {
+    void take_over_if_allowed(GroupSpec const& g) {
         NodeIndex const self = view_.self;
         if (!view_.may_take_over || !able(g, self)) return;
+        GroupDecision& d = edit(g);
         NodeIndex const from = d.owner;
         d.owner = self;
         d.draining_to.reset();
@@ -128,22 +131,24 @@ private:
         because(Severity::warning, g, name(from) + " is gone and its permit is over: " + name(self) + " takes over");
     }
 
-    void finish_draining(GroupSpec const& g, GroupDecision& d) {
-        NodeIndex const to = *d.draining_to;
-        if (!able(g, to)) {
-            d.draining_to.reset();
-            d.cause = name(to) + " can't take it any more";
-            because(Severity::warning, g, name(to) + " can't take it any more: it stays on " + name(d.owner));
-            return;
-        }
+    void finish_draining(GroupSpec const& g, GroupDecision const& seen) {
+        NodeIndex const to = *seen.draining_to;
+        if (!able(g, to)) return call_off(g, to, edit(g));
         // The report counts only for the very decision that says so: an older one may be from before a restart.
-        Report const* r = view_.reports[at(d.owner)];
+        Report const* r = view_.reports[at(seen.owner)];
         if (!r || r->under != plan_.next.id || !all_stopped(g, *r)) return;
+        GroupDecision& d = edit(g);
         because(Severity::info, g, "offline on " + name(d.owner) + ": " + name(to) + " owns it now (" + d.cause + ")");
         d.away_by_failure = d.away_by_failure && g.preferred && *g.preferred != to;
         if (d.drained_from == to) d.drained_from.reset();
         d.owner = to;
         d.draining_to.reset();
+    }
+
+    void call_off(GroupSpec const& g, NodeIndex to, GroupDecision& d) {
+        d.draining_to.reset();
+        d.cause = name(to) + " can't take it any more";
+        because(Severity::warning, g, name(to) + " can't take it any more: it stays on " + name(d.owner));
     }
 
     void drain(GroupSpec const& g, GroupDecision& d, NodeIndex to, Severity severity, std::string cause) {
@@ -152,21 +157,24 @@ private:
         because(severity, g, cause + ": it moves from " + name(d.owner) + " to " + name(to));
     }
 
-    void start_draining_if_due(GroupSpec const& g, GroupDecision& d) {
-        NodeIndex const to = other(d.owner);
+    void start_draining_if_due(GroupSpec const& g, GroupDecision const& seen) {
+        NodeIndex const owner = seen.owner, to = other(owner);
         if (!able(g, to)) return;
-        if (leaving(d.owner)) {
-            d.away_by_failure = g.preferred && *g.preferred == d.owner;
-            drain(g, d, to, Severity::info, name(d.owner) + " is being stopped");
-        } else if (giving_up(d.owner)) {
-            d.away_by_failure = d.away_by_failure || (g.preferred && *g.preferred == d.owner);
-            drain(g, d, to, Severity::warning, name(d.owner) + " can't stop something and gives up");
-        } else if (!g.possible[at(d.owner)]) {
-            drain(g, d, to, Severity::info, "not possible on " + name(d.owner));
-        } else if (fails_here(g, d)) {
-            fail_over(g, d, to);
-        } else if (d.away_by_failure && g.preferred == to && failback_open(g.failback, view_.now.local_minute) && peer_ready(to) &&
-                   !failed_there(d, to) && !flaps(plan_.next, to, view_.now.wall_ms)) {
+        if (leaving(owner)) {
+            GroupDecision& d = edit(g);
+            d.away_by_failure = g.preferred && *g.preferred == owner;
+            drain(g, d, to, Severity::info, name(owner) + " is being stopped");
+        } else if (giving_up(owner)) {
+            GroupDecision& d = edit(g);
+            d.away_by_failure = d.away_by_failure || (g.preferred && *g.preferred == owner);
+            drain(g, d, to, Severity::warning, name(owner) + " can't stop something and gives up");
+        } else if (!g.possible[at(owner)]) {
+            drain(g, edit(g), to, Severity::info, "not possible on " + name(owner));
+        } else if (fails_here(g, seen)) {
+            if (static_cast<int>(seen.failovers.size()) < g.failover_limit) fail_over(g, edit(g), to);  // else it stays; the owner retries
+        } else if (seen.away_by_failure && g.preferred == to && failback_open(g.failback, view_.now.local_minute) && peer_ready(to) &&
+                   !failed_there(seen, to) && !flaps(decision(), to, view_.now.wall_ms)) {
+            GroupDecision& d = edit(g);
             d.away_by_failure = false;
             drain(g, d, to, Severity::info, "failback: " + name(to) + " is preferred and back");
         }
@@ -186,7 +194,6 @@ private:
     bool peer_ready(NodeIndex n) const { return view_.reports[at(n)] && view_.reports[at(n)]->under == plan_.next.id; }
 
     void fail_over(GroupSpec const& g, GroupDecision& d, NodeIndex to) {
-        if (static_cast<int>(d.failovers.size()) >= g.failover_limit) return;  // it stays; the owner retries
         std::string const resource = view_.reports[at(d.owner)]->failed_groups.at(g.name);
         d.failovers.push_back({view_.now.wall_ms, d.owner, resource});
         d.away_by_failure = d.away_by_failure || (g.preferred && *g.preferred == d.owner);
@@ -196,6 +203,7 @@ private:
     }
 
     PlanView const& view_;
+    Decision const& current_;
     Plan plan_;
 };
 

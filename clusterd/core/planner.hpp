@@ -1,6 +1,6 @@
 // The planner decides who owns what. Only the leader runs it; it is a pure function of what the leader knows.
 //
-// plan() returns the decision as it should be, and why. apply_command() is an operator's word put into a decision.
+// plan() returns the decision as it should be, and why; where it is that already, nothing is copied. apply_command() is an operator's word put into a decision.
 // Neither gives it an id nor stores it: node.cpp does, and commits it before anyone acts on it.
 #pragma once
 
@@ -26,8 +26,8 @@ struct Reason {
 };
 
 struct Plan {
-    Decision next;
     bool changed = false;
+    Decision next;  // only where it changed
     std::vector<Reason> reasons;
 };
 

@@ -3,6 +3,7 @@
 #include "clusterd/core/names.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace clusterd {
 
@@ -17,9 +18,9 @@ bool active(ResourceState s) { return s != ResourceState::offline; }
 }  // namespace
 
 void Reconciler::configure(Spec const& spec, Now now) {
-    groups_ = spec.groups;
+    specs_ = spec.groups;
     std::map<std::string, Local> next;
-    for (auto const& g : groups_) {
+    for (auto const& g : specs_) {
         for (auto const& r : g.resources) {
             auto const old = locals_.find(r.name);
             Local l = old != locals_.end() ? std::move(old->second) : Local{};
@@ -33,35 +34,66 @@ void Reconciler::configure(Spec const& spec, Now now) {
         }
     }
     locals_ = std::move(next);
+    resolve();
+}
+
+void Reconciler::resolve() {
+    groups_.clear();
+    all_.clear();
+    for (auto const& g : specs_) {
+        Group& group = groups_.emplace_back(Group{&g, {}});
+        for (auto const& r : g.resources) group.members.push_back(&locals_.at(r.name));
+    }
+    for (auto& [name, l] : locals_) {
+        all_.push_back(&l);
+        l.needs = resolved(l.spec->depends);
+        l.dependents.clear();
+        for (auto const& r : l.group->resources)
+            if (r.name != name && with_dependencies(*l.group, r.name).contains(name)) l.dependents.push_back(&locals_.at(r.name));
+        auto const [entry, fresh] = report_.resources.try_emplace(name);
+        l.told = &entry->second;
+        reshaped_ = reshaped_ || fresh;
+    }
+    reshaped_ = std::erase_if(report_.resources, [&](auto const& e) { return !locals_.contains(e.first); }) != 0 || reshaped_;
+}
+
+Reconciler::Needs Reconciler::resolved(Dependency const& d) const {
+    Needs n{d.kind, d.kind == Dependency::Kind::name ? &locals_.at(d.name) : nullptr, {}};
+    for (auto const& c : d.children) n.children.push_back(resolved(c));
+    return n;
+}
+
+// As names.hpp's: is it fulfilled, given which resources count as there?
+template <class There>
+bool Reconciler::fulfilled(Needs const& n, There const& there) {
+    auto const child = [&](Needs const& c) { return fulfilled(c, there); };
+    switch (n.kind) {
+    case Dependency::Kind::name: return there(*n.local);
+    case Dependency::Kind::all: return std::all_of(n.children.begin(), n.children.end(), child);
+    case Dependency::Kind::any: return std::any_of(n.children.begin(), n.children.end(), child);
+    }
+    return false;
 }
 
 // ---- what is wanted here -------------------------------------------------------------------------------------------------------
 
-bool Reconciler::group_is_mine(GroupSpec const& g, Rights const& rights, Decision const* decision) const {
-    if (!rights.may_run || !decision) return false;
-    auto const it = decision->groups.find(g.name);
-    if (it == decision->groups.end()) return false;
-    GroupDecision const& d = it->second;
-    if (d.owner != self_ || d.draining_to || !d.wanted_online) return false;
+bool Reconciler::group_is_mine(GroupSpec const& g, Rights const& rights, GroupDecision const* d) const {
+    if (!rights.may_run || !d) return false;
+    if (d->owner != self_ || d->draining_to || !d->wanted_online) return false;
     if (rights.leaving_now || (rights.peer_takes && !g.possible[at(other(self_))])) return false;
     return true;
 }
 
-void Reconciler::mark_wanted(GroupSpec const& g, Rights const& rights, Decision const* decision) {
-    bool const mine = group_is_mine(g, rights, decision);
-    for (auto const& r : g.resources) {
-        Local& l = locals_.at(r.name);
-        l.wanted = mine && r.possible[at(self_)] && !l.gave_up && !decision->groups.at(g.name).held_offline.contains(r.name);
-    }
+void Reconciler::mark_wanted(Group const& g, Rights const& rights, GroupDecision const* d) {
+    bool const mine = group_is_mine(*g.spec, rights, d);
+    for (Local* l : g.members) l->wanted = mine && l->spec->possible[at(self_)] && !l->gave_up && !d->held_offline.contains(l->spec->name);
     // What needs something that isn't wanted isn't wanted either.
-    for (bool shrank = true; shrank;) {
+    for (bool shrank = mine; shrank;) {
         shrank = false;
-        for (auto const& r : g.resources) {
-            Local& l = locals_.at(r.name);
-            if (l.wanted && !fulfilled(r.depends, [&](std::string const& n) { return locals_.at(n).wanted; })) {
-                l.wanted = false;
-                shrank = true;
-            }
+        for (Local* l : g.members) {
+            if (!l->wanted || fulfilled(l->needs, [](Local const& n) { return n.wanted; })) continue;
+            l->wanted = false;
+            shrank = true;
         }
     }
 }
@@ -96,56 +128,56 @@ void Reconciler::take_orders(Now now, Local& l, GroupDecision const& d, bool min
     if (fail_now && mine && l.state == ResourceState::online) failed(now, l, "made to fail by an operator", true, out);
 }
 
+// What leaves its window, and what is given up no longer.
+void Reconciler::count_time(Now now, Local& l, GroupDecision const* d, Effects& out) {
+    ResourceSpec const& r = *l.spec;
+    while (!l.restarts.empty() && now.mono - l.restarts.front() >= r.restart.period) l.restarts.pop_front();
+    if (l.backoff.count() != 0 && l.state == ResourceState::online && now.mono - l.online_since >= r.restart.period) l.backoff = Duration{0};
+    if (!l.gave_up) return;
+    bool const asked_for = d && d->owner == self_ && d->wanted_online && !d->held_offline.contains(r.name);
+    if (!asked_for) {  // another's now, or ordered offline: a fresh start if it comes back
+        l.gave_up = false;
+        if (l.state == ResourceState::offline) l.message.clear();
+        l.retry_at = forever;
+        l.retry_wall_ms = 0;
+        l.backoff = Duration{0};
+    } else if (now.mono >= l.retry_at) {
+        l.gave_up = false;
+        l.retry_at = forever;
+        l.retry_wall_ms = 0;
+        out.push_back(effect::RecordEvent{Severity::info, l.group->name, r.name, "tried again after it stayed failed"});
+    }
+}
+
 void Reconciler::reconcile(Now now, Rights const& rights, Decision const* decision, Effects& out) {
     for (auto const& g : groups_) {
         GroupDecision const* d = nullptr;
         if (decision) {
-            auto const it = decision->groups.find(g.name);
+            auto const it = decision->groups.find(g.spec->name);
             if (it != decision->groups.end()) d = &it->second;
         }
-        bool const owned = d && d->owner == self_;
-        for (auto const& r : g.resources) {
-            Local& l = locals_.at(r.name);
-            bool const asked_for = owned && d->wanted_online && !d->held_offline.contains(r.name);
-            if (d) take_orders(now, l, *d, owned, out);
-            while (!l.restarts.empty() && now.mono - l.restarts.front() >= r.restart.period) l.restarts.pop_front();
-            if (l.backoff.count() != 0 && l.state == ResourceState::online && now.mono - l.online_since >= r.restart.period) l.backoff = Duration{0};
-            if (l.gave_up && !asked_for) {  // another's now, or ordered offline: a fresh start if it comes back
-                l.gave_up = false;
-                if (l.state == ResourceState::offline) l.message.clear();
-                l.retry_at = forever;
-                l.retry_wall_ms = 0;
-                l.backoff = Duration{0};
-            } else if (l.gave_up && now.mono >= l.retry_at) {
-                l.gave_up = false;
-                l.retry_at = forever;
-                l.retry_wall_ms = 0;
-                out.push_back(effect::RecordEvent{Severity::info, g.name, r.name, "tried again after it stayed failed"});
-            }
+        for (Local* l : g.members) {
+            if (d) take_orders(now, *l, *d, d->owner == self_, out);
+            count_time(now, *l, d, out);
         }
-        mark_wanted(g, rights, decision);
-        for (auto const& r : g.resources) drive(now, locals_.at(r.name), rights, out);
+        mark_wanted(g, rights, d);
+        for (Local* l : g.members) drive(now, *l, rights, out);
     }
 }
 
 bool Reconciler::needs_met(Local const& l) const {
-    return fulfilled(l.spec->depends, [&](std::string const& n) { return locals_.at(n).state == ResourceState::online; });
+    return fulfilled(l.needs, [](Local const& n) { return n.state == ResourceState::online; });
 }
 
 bool Reconciler::may_stay(Local const& l) const {
-    return fulfilled(l.spec->depends, [&](std::string const& n) {
-        auto const s = locals_.at(n).state;
-        return s == ResourceState::online || s == ResourceState::unknown;
-    });
+    return fulfilled(l.needs, [](Local const& n) { return n.state == ResourceState::online || n.state == ResourceState::unknown; });
 }
 
 // Nothing that can't be without this one is there any more.
 bool Reconciler::dependents_stopped(Local const& l) const {
-    auto const still_there = [&](std::string const& n) { return n != l.spec->name && locals_.at(n).state == ResourceState::online; };
-    return std::none_of(l.group->resources.begin(), l.group->resources.end(), [&](ResourceSpec const& r) {
-        Local const& other_one = locals_.at(r.name);
-        return &other_one != &l && active(other_one.state) &&  // one that isn't found out yet may be there
-               with_dependencies(*l.group, r.name).contains(l.spec->name) && !fulfilled(r.depends, still_there);
+    auto const still_there = [&l](Local const& n) { return &n != &l && n.state == ResourceState::online; };
+    return std::none_of(l.dependents.begin(), l.dependents.end(), [&](Local const* d) {
+        return active(d->state) && !fulfilled(d->needs, still_there);  // one that isn't found out yet may be there
     });
 }
 
@@ -160,7 +192,7 @@ void Reconciler::drive(Now now, Local& l, Rights const& rights, Effects& out) {
         if (!(l.wanted && may_stay(l)) && dependents_stopped(l)) act(now, l, ActionKind::stop, out);
         break;
     case ResourceState::failed:
-        if (!dependents_stopped(l) || now.mono < l.not_before) break;
+        if (now.mono < l.not_before || !dependents_stopped(l)) break;
         act(now, l, l.kills > 0 ? ActionKind::kill : ActionKind::stop, out);
         break;
     case ResourceState::offline:
@@ -339,35 +371,33 @@ void Reconciler::forget_states(Now now, std::string const& why) {
 // ---- answers ------------------------------------------------------------------------------------------------------------------
 
 bool Reconciler::anything_running() const {
-    return std::any_of(locals_.begin(), locals_.end(), [](auto const& e) { return active(e.second.state) || e.second.action != 0; });
+    return std::any_of(all_.begin(), all_.end(), [](Local const* l) { return active(l->state) || l->action != 0; });
 }
 
 bool Reconciler::anything_online() const {
-    return std::any_of(locals_.begin(), locals_.end(), [](auto const& e) {
-        return active(e.second.state) && e.second.state != ResourceState::unknown;
-    });
+    return std::any_of(all_.begin(), all_.end(), [](Local const* l) { return active(l->state) && l->state != ResourceState::unknown; });
 }
 
 std::uint32_t Reconciler::groups_online() const {
-    std::uint32_t n = 0;
-    for (auto const& g : groups_)
-        n += std::any_of(g.resources.begin(), g.resources.end(), [&](ResourceSpec const& r) { return locals_.at(r.name).state == ResourceState::online; });
-    return n;
+    return static_cast<std::uint32_t>(std::count_if(groups_.begin(), groups_.end(), [](Group const& g) {
+        return std::any_of(g.members.begin(), g.members.end(), [](Local const* l) { return l->state == ResourceState::online; });
+    }));
 }
 
 Instant Reconciler::next_wakeup(Now now) const {
     Instant at = forever;
-    for (auto const& [name, l] : locals_) {
-        if (l.gave_up && l.retry_at > now.mono) at = std::min(at, l.retry_at);
-        bool const waits = l.action == 0 && l.not_before > long_ago &&
-                           (l.state == ResourceState::unknown || l.state == ResourceState::failed);
-        if (waits && l.not_before > now.mono) at = std::min(at, l.not_before);
-        if (l.action == 0 && l.state == ResourceState::offline && l.wanted && l.start_after > now.mono) at = std::min(at, l.start_after);
+    for (Local const* l : all_) {
+        if (l->gave_up && l->retry_at > now.mono) at = std::min(at, l->retry_at);
+        bool const waits = l->action == 0 && l->not_before > long_ago &&
+                           (l->state == ResourceState::unknown || l->state == ResourceState::failed);
+        if (waits && l->not_before > now.mono) at = std::min(at, l->not_before);
+        if (l->action == 0 && l->state == ResourceState::offline && l->wanted && l->start_after > now.mono) at = std::min(at, l->start_after);
     }
     return at;
 }
 
 Health Reconciler::health_of(Local const& l) const {
+    if (!l.checks_run) return Health::none;
     for (auto h : {Health::failed, Health::degraded, Health::unknown, Health::ok})
         if (std::find(l.health.begin(), l.health.end(), h) != l.health.end()) return h;
     return Health::none;
@@ -379,34 +409,39 @@ ResourceState Reconciler::shown_state(Local const& l) const {
 }
 
 std::string Reconciler::unstoppable(GroupSpec const& g) const {
-    for (auto const& r : g.resources)
-        if (locals_.at(r.name).kills > 1) return r.name;
+    for (auto const& own : groups_)
+        for (Local const* l : own.members)
+            if (l->kills > 1 && own.spec->name == g.name) return l->spec->name;
     return {};
 }
 
 bool Reconciler::refresh_report(Now now, DecisionId under, bool leaving, bool giving_up) {
-    Report r;
-    r.node = self_;
-    r.incarnation = incarnation_;
-    r.sequence = report_.sequence;
-    r.under = under;
-    r.leaving = leaving;
-    r.giving_up = giving_up;
-    for (auto const& [name, l] : locals_) {
-        ResourceReport& e = r.resources[name];
-        e.state = shown_state(l);
-        e.stopped = l.state == ResourceState::offline && l.action == 0;
-        e.health = health_of(l);
-        e.since_wall_ms = l.since_wall_ms;
-        e.restarts_in_window = static_cast<int>(l.restarts.size());
-        e.retry_wall_ms = l.retry_wall_ms;
-        e.message = l.message;
-        if (l.gave_up && l.spec->affects_group) r.failed_groups.emplace(l.group->name, name);
+    bool changed = std::exchange(reshaped_, false);
+    auto const put = [&changed](auto& field, auto const& value) {
+        if (field == value) return;
+        field = value;
+        changed = true;
+    };
+    put(report_.node, self_);
+    put(report_.incarnation, incarnation_);
+    put(report_.under, under);
+    put(report_.leaving, leaving);
+    put(report_.giving_up, giving_up);
+    std::map<std::string, std::string> failed_groups;
+    for (Local const* l : all_) {
+        ResourceReport& e = *l->told;
+        put(e.state, shown_state(*l));
+        put(e.stopped, l->state == ResourceState::offline && l->action == 0);
+        put(e.health, health_of(*l));
+        put(e.since_wall_ms, l->since_wall_ms);
+        put(e.restarts_in_window, static_cast<int>(l->restarts.size()));
+        put(e.retry_wall_ms, l->retry_wall_ms);
+        put(e.message, l->message);
+        if (l->gave_up && l->spec->affects_group) failed_groups.emplace(l->group->name, l->spec->name);
     }
-    if (r == report_) return false;
-    r.sequence = std::max(report_.sequence + 1, static_cast<std::uint64_t>(now.mono.ns));
-    report_ = std::move(r);
-    return true;
+    put(report_.failed_groups, failed_groups);
+    if (changed) report_.sequence = std::max(report_.sequence + 1, static_cast<std::uint64_t>(now.mono.ns));
+    return changed;
 }
 
 std::map<std::string, ResourceState> Reconciler::states() const {

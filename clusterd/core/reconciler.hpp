@@ -24,6 +24,8 @@ struct Rights {
 class Reconciler {
 public:
     Reconciler(NodeIndex self, Incarnation incarnation) : self_(self), incarnation_(incarnation) {}
+    Reconciler(Reconciler const&) = delete;
+    Reconciler& operator=(Reconciler const&) = delete;
 
     // A new configuration: resources that stay keep their state; new ones are to be found out.
     void configure(Spec const& spec, Now now);
@@ -46,9 +48,18 @@ public:
     std::map<std::string, ResourceState> states() const;
 
 private:
+    struct Local;
+    struct Needs {  // ResourceSpec::depends with its names looked up
+        Dependency::Kind kind = Dependency::Kind::all;
+        Local const* local = nullptr;  // of a name
+        std::vector<Needs> children;
+    };
     struct Local {
         ResourceSpec const* spec = nullptr;
         GroupSpec const* group = nullptr;
+        Needs needs;
+        std::vector<Local const*> dependents;  // everything that needs it, directly or not
+        ResourceReport* told = nullptr;        // its part of report_
         ResourceState state = ResourceState::unknown;
         std::string message;
         std::int64_t since_wall_ms = 0;
@@ -72,8 +83,18 @@ private:
         bool wanted = false;
     };
 
-    bool group_is_mine(GroupSpec const& g, Rights const& rights, Decision const* decision) const;
-    void mark_wanted(GroupSpec const& g, Rights const& rights, Decision const* decision);
+    struct Group {
+        GroupSpec const* spec = nullptr;
+        std::vector<Local*> members;  // in the file's order
+    };
+
+    void resolve();  // every pointer between groups_, locals_ and report_
+    Needs resolved(Dependency const& d) const;
+    template <class There>
+    static bool fulfilled(Needs const& n, There const& there);
+    bool group_is_mine(GroupSpec const& g, Rights const& rights, GroupDecision const* d) const;
+    void mark_wanted(Group const& g, Rights const& rights, GroupDecision const* d);
+    void count_time(Now now, Local& l, GroupDecision const* d, Effects& out);
     void take_orders(Now now, Local& l, GroupDecision const& d, bool mine, Effects& out);
     void drive(Now now, Local& l, Rights const& rights, Effects& out);
     bool dependents_stopped(Local const& l) const;
@@ -90,8 +111,11 @@ private:
     NodeIndex self_;
     Incarnation incarnation_;
     std::map<std::string, Local> locals_;
-    std::vector<GroupSpec> groups_;  // own copy: Local points into it
+    std::vector<GroupSpec> specs_;  // own copy: Local and Group point into it
+    std::vector<Group> groups_;     // as specs_; every step looks at all of them, so nothing is looked up by name
+    std::vector<Local*> all_;       // as locals_
     Report report_;
+    bool reshaped_ = false;         // report_ lists other resources than it did when it was last told
     std::uint64_t next_action_ = 1;
 };
 

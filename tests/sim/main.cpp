@@ -96,7 +96,9 @@ int main(int count, char** words) {
             steps += result.steps;
             simulated += static_cast<double>(result.simulated) / 3.6e12;
             for (auto const& [name, times] : result.probes) probes[name] += times;
-            if (o.verbose) std::printf("seed %llu: %llu steps%s\n", static_cast<unsigned long long>(seed), static_cast<unsigned long long>(result.steps), result.failed ? " FAILED" : "");
+            if (o.verbose)
+                std::printf("seed %llu: %llu steps, digest %016llx%s\n", static_cast<unsigned long long>(seed), static_cast<unsigned long long>(result.steps),
+                            static_cast<unsigned long long>(result.digest), result.failed ? " FAILED" : "");
             if (result.failed && !failed.exchange(true)) tell_failure(scenario, result, o);
         }
     };

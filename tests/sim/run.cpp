@@ -331,6 +331,7 @@ Result run(Scenario const& s, bool logging) {
     }
     result.simulated = c.now;
     result.steps = c.steps;
+    result.digest = c.random.next();
     result.probes = std::move(c.memory.probes);
     result.log = std::move(c.log);
     return result;

@@ -47,6 +47,7 @@ struct Result {
     Ns at = 0;
     Ns simulated = 0;
     std::uint64_t steps = 0;
+    std::uint64_t digest = 0;  // where the random numbers ended: two builds that agree in it did the same
     std::map<std::string, std::uint64_t> probes;
     std::deque<std::string> log;
 };
