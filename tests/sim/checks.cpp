@@ -110,6 +110,7 @@ void Cluster::made(Machine& m, DecisionPtr const& d) {
         // A takeover counts from when it is decided: a later leader that finds it may commit it, whoever has a permit by then, for
         // the other has started nothing of these groups since.
         auto const base = memory.decisions.find(known);
+        if (base != memory.decisions.end()) check_given_to_paused(*base->second.decision, *d);
         if (m.resume.role == Role::alone && base != memory.decisions.end()) check_takeover(m, *base->second.decision, *d);
     } else if (it->second.decision != d && !same(*it->second.decision, *d)) {
         throw Violation("3", "two decisions are named " + to_string(d->id));
@@ -148,6 +149,8 @@ void Cluster::check_acted(Machine& m, bool starts) {
         throw Violation("3", who + " acts on " + to_string(id) + ", which does not follow from the committed " + to_string(last));
     if (id <= last) return;
     memory.committed = id;
+    if (auto const before = memory.decisions.find(last); before != memory.decisions.end() && made_it != memory.decisions.end())
+        count_failovers(*before->second.decision, *made_it->second.decision);
     probe(role == Role::alone ? "decision committed alone" : "decision committed joined");
 }
 
@@ -196,7 +199,8 @@ void Cluster::check_start(Machine& m, Running const& r) {
     if (it->second.draining_to) throw Violation("1", what + " while its group drains");
     if (!it->second.wanted_online || it->second.held_offline.contains(r.spec->name)) throw Violation("word", what + " against an operator's word");
     // While the guard takes everything away, the worker can't know yet what is still there; the guard lets nothing start meanwhile.
-    if (!m.emergency && !met(r.spec->depends, [&](std::string const& n) { return m.running.at(n).truth == Truth::on; }))
+    auto const taken_for_online = [&](std::string const& n) { return m.running.at(n).truth == Truth::on || m.running.at(n).died_unseen; };
+    if (!m.emergency && !met(r.spec->depends, taken_for_online))
         throw Violation("order", what + " before what it depends on is online");
 }
 
@@ -217,6 +221,7 @@ void Cluster::command_update(Machine& m, effect::CommandUpdate const& u) {
     if (it == memory.commands.end()) return;
     if (logging) note(std::string(name_of(m.self)) + " answers " + u.id + ": outcome " + std::to_string(static_cast<int>(u.outcome)) + " " + u.message);
     it->second.outcome = u.outcome;
+    if (u.outcome != Outcome::running) it->second.ended = now;
     if (u.outcome == Outcome::done) probe("command done");
 }
 

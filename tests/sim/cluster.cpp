@@ -51,6 +51,11 @@ Instant Cluster::clock_at(NodeIndex n, Ns when) const {
 
 Instant Cluster::clock(NodeIndex n) const { return clock_at(n, now); }
 
+Now Cluster::now_at(NodeIndex n) const {
+    std::int64_t const wall = wall_start + (now + conditions.wall[at(n)]) / ms;
+    return {clock(n), wall, static_cast<int>(wall / 60'000 % 1440)};
+}
+
 // The first moment at which the node's clock shows at least `i`.
 Ns Cluster::true_time(NodeIndex n, Instant i) const {
     Machine const& m = machine(n);

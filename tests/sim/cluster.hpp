@@ -18,6 +18,7 @@
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace clusterd::sim {
@@ -25,6 +26,7 @@ namespace clusterd::sim {
 using Ns = std::int64_t;  // true time since the simulation's start; no node ever sees it
 inline constexpr Ns ms = 1'000'000;
 inline constexpr Ns never = INT64_MAX;
+inline constexpr std::int64_t wall_start = 1'700'000'000'000;  // what every wall clock shows then, in milliseconds
 
 struct Violation : std::runtime_error {
     Violation(std::string which, std::string const& what) : std::runtime_error(which + ": " + what), invariant(std::move(which)) {}
@@ -36,17 +38,22 @@ struct Range {
     Ns low = 0, high = 0;
 };
 
+enum class Agents : std::uint8_t { truthful, always_ok, always_failed, silent };
+
 // How well everything works at this moment.
 struct Conditions {
     struct Disk {
         bool failing = false, hanging = false;
         Range io{2 * ms, 2 * ms};  // one write, or one read
         double error = 0;
+        bool loses_next = false;   // the next write of the slot is said to be done, and is not
+        bool tears_next = false;   // it fails, and leaves a slot that nobody can read
     };
     std::array<std::array<bool, 2>, 2> cut{};   // [link][sender]: nothing arrives
     std::array<std::array<bool, 2>, 2> hold{};  // [link][sender]: arrives when released, traces only
     Range delay{ms / 2, ms / 2};
     double loss = 0, twice = 0, late = 0;       // of heartbeats; late: up to `latest`
+    double overtaken = 0;                       // by the next few
     Ns latest = 3000 * ms;
     Range break_after{1000 * ms, 1000 * ms};    // a cut is noticed by the sync channel
     std::array<Disk, 2> disk;
@@ -55,7 +62,7 @@ struct Conditions {
     Range scheduling{0, 0};                     // how late a timer fires
     Range start{20 * ms, 20 * ms}, stop{20 * ms, 20 * ms};
     Range emergency{30 * ms, 30 * ms};          // of each resource; less than K
-    double start_fails = 0, stop_fails = 0, hangs = 0;
+    double start_fails = 0, stop_fails = 0, start_hangs = 0, stop_hangs = 0;
     double unkillable = 0;                      // of what is killed: it runs nothing any more, but nothing proves it
     Range dies_after{1000 * ms, 60'000 * ms};   // how long that lasts
     double dies_in_effects = 0;                 // the worker dies between two effects of one step
@@ -64,6 +71,8 @@ struct Conditions {
     std::string only_fault;                     // what is wrong meanwhile, for the message
     std::array<bool, 2> network_well{true, true};
     std::array<bool, 2> healthy{true, true};    // what health agents find
+    std::array<Agents, 2> agents{};             // and what they say of it
+    std::array<Ns, 2> wall{};                   // how far the wall clock is off
 };
 
 struct Setup {
@@ -92,6 +101,7 @@ struct Running {
     };
     std::deque<Queued> queue;  // waiting behind it
     bool busy = false;
+    bool died_unseen = false;  // off, but nobody was told
     bool checks = false;
     std::uint64_t checks_serial = 0;
     Ns dies_at = 0;  // dying: when it is gone
@@ -137,6 +147,7 @@ struct Machine {
     bool disk_busy = false;
     std::uint64_t disk_request_id = 0;
     StoreId disk_known = 0;  // the disk this process has read
+    std::optional<Slot> wrote;  // its slot, as the disk said it took it: an older one there is a lost write
     std::deque<std::function<void(std::uint64_t)>> disk_queue;
     std::function<void()> ghost;            // a dead process's write that may still land
     std::vector<std::function<void()>> hung;  // what waits for the disk to answer again
@@ -147,6 +158,7 @@ struct Machine {
 
 struct QuorumDisk {
     std::array<Slot, 2> slot;
+    std::array<bool, 2> torn{};  // the slot's MAC is bad
     std::array<std::array<DecisionPtr, 2>, 2> area;
     StoreId id = 0;
     Uuid cluster{};
@@ -179,11 +191,14 @@ struct Memory {
     std::array<bool, 2> took{};             // took the other's groups over, and is alone since
     struct Given {
         Command command;
-        Ns given = 0;
+        Ns given = 0, ended = never;
         Outcome outcome = Outcome::running;
     };
     std::map<std::string, Given> commands;
-    std::map<std::string, std::uint64_t> probes;  // rare cases that happened
+    std::map<std::string, std::deque<Ns>> failovers;  // by group: when one by failure was decided, in true time
+    Ns wall_stepped = -never;                         // last step of any wall clock
+    std::array<Echo, 2> newest_arrived{};             // of each sender's heartbeats
+    std::map<std::string_view, std::uint64_t> probes;  // rare cases that happened; names are literals
     std::array<std::set<std::string>, 2> online_when_joined_ended;
 };
 
@@ -215,6 +230,9 @@ struct Cluster {
     void resource_dies(NodeIndex n, std::string const& resource);
     void resource_sticks(NodeIndex n, std::string const& resource, Ns until);  // fails, and can't be killed
     void network(NodeIndex n, bool well);
+    void upgrade(NodeIndex n, Ns takes);             // the worker ends cleanly, and a new one goes on
+    void step_wall_clock(NodeIndex n, Ns by);
+    void resource_dies_unseen(NodeIndex n, std::string const& resource);
     void command(NodeIndex n, Command const& command);
     void leave(NodeIndex n);
     void lose_store(NodeIndex n);                    // a new, empty state store at its next start
@@ -223,6 +241,8 @@ struct Cluster {
     Instant clock(NodeIndex n) const;
     Instant clock_at(NodeIndex n, Ns when) const;
     Ns true_time(NodeIndex n, Instant i) const;
+    Now now_at(NodeIndex n) const;
+    bool disk_usable(NodeIndex n) const;             // but for `conditions`: it is sound, and the node's process trusts it
     bool permitted(NodeIndex n) const;               // as guard and gate see it
     bool active(NodeIndex n, std::string const& resource) const;  // does something an outsider could notice
     std::string describe(NodeIndex n) const;
@@ -295,6 +315,8 @@ private:
     void disk_read(Machine& m, effect::DiskRead const& e);
     void disk_store(Machine& m, effect::DiskStoreDecision const& e);
     void disk_load(Machine& m, effect::DiskLoadDecisions const& e);
+    void read_back(Machine& m, std::uint64_t request, event::CycleDone done);
+    char const* bad_front(NodeIndex n) const;
     void disk_io(Machine& m, std::uint64_t request, bool is_write, std::function<void()> effect, std::function<void(bool)> then);
     void disk_done(Machine& m, std::uint64_t request, Event event);
 
@@ -335,9 +357,16 @@ private:
     void made(Machine& m, DecisionPtr const& d);
     bool descends(DecisionId from, DecisionId ancestor) const;
     void command_update(Machine& m, effect::CommandUpdate const& u);
+
+    // policy_checks.cpp
+    void check_given_to_paused(Decision const& before, Decision const& d);
+    void count_failovers(Decision const& before, Decision const& committed);
     void watch_heartbeat(Machine& m, Heartbeat const& h);
     void watch_slot(Machine& m, Slot const& s);
 };
+
+// Throws where an operator's last word does not stand in the newest committed decision. At the end of a run.
+void check_last_words(Cluster& c);
 
 std::string to_string(DecisionId id);
 char const* to_string(Role r);

@@ -2,6 +2,8 @@
 // process's write that still lands before the next process's first one.
 #include "tests/sim/cluster.hpp"
 
+#include <utility>
+
 namespace clusterd::sim {
 
 // One request after another, as the I/O thread takes them.
@@ -89,6 +91,20 @@ void Cluster::disk_done(Machine& m, std::uint64_t request, Event event) {
     if (m.instance == instance && m.node) disk_next(m);
 }
 
+// What the session finds wrong with the two slots as they are now; null: nothing. A slot with a bad MAC is read again and again and
+// stays bad: that is an unreachable disk, never a free slot. My own slot, older than what the disk said it took, is one that lost it.
+char const* Cluster::bad_front(NodeIndex n) const {
+    if (disk.torn[0] || disk.torn[1]) return "a slot's MAC is bad";
+    std::optional<Slot> const& wrote = machine(n).wrote;
+    if (machine(n).disk_known != disk.id) return nullptr;  // another one: nothing was written to it yet
+    Slot const& own = disk.slot[at(n)];
+    bool const older = wrote && (own.alone_term < wrote->alone_term || (own.incarnation == wrote->incarnation && own.beat < wrote->beat));
+    bool const other_one = wrote && own.incarnation != wrote->incarnation;
+    return older || other_one ? "my slot isn't what was written: the disk lost the write" : nullptr;
+}
+
+bool Cluster::disk_usable(NodeIndex n) const { return !bad_front(n); }
+
 void Cluster::disk_cycle(Machine& m, effect::DiskCycle const& e) {
     watch_slot(m, e.mine);
     disk_request(m, [this, &m, e](std::uint64_t request) {
@@ -101,24 +117,40 @@ void Cluster::disk_cycle(Machine& m, effect::DiskCycle const& e) {
             return after(ms, [this, &m, request, done] { disk_done(m, request, done); });
         }
         settle_ghost(m);
-        std::size_t const mine = at(m.self);
-        auto const read = [this, &m, request, mine, done](bool ok) mutable {
-            if (!ok) {
-                done.error = "write failed (simulated)";
-                return disk_done(m, request, done);
-            }
-            auto seen = std::make_shared<Slot>();
-            disk_io(
-                m, request, false, [this, mine, seen] { *seen = disk.slot[1 - mine]; },
-                [this, &m, request, done, seen](bool read_ok) mutable {
-                    done.ok = read_ok;
-                    if (read_ok) done.peer = *seen;
-                    else done.error = "read failed (simulated)";
-                    disk_done(m, request, done);
-                });
+        auto& d = conditions.disk[at(m.self)];
+        bool const lost = std::exchange(d.loses_next, false), torn = std::exchange(d.tears_next, false);
+        auto const write = [this, self = m.self, slot = e.mine, lost, torn] {
+            if (lost) return probe("the disk lost a write");
+            if (!torn) return write_slot(self, slot);
+            disk.torn[at(self)] = true;
+            probe("a slot was torn");
         };
-        disk_io(m, request, true, [this, self = m.self, slot = e.mine] { write_slot(self, slot); }, read);
+        disk_io(m, request, true, write, [this, &m, request, done, slot = e.mine, torn](bool ok) mutable {
+            if (ok && !torn) {
+                m.wrote = slot;
+                return read_back(m, request, done);
+            }
+            done.error = "write failed (simulated)";
+            disk_done(m, request, done);
+        });
     });
+}
+
+// The cycle's second half: both slots, and mine has to be what was written.
+void Cluster::read_back(Machine& m, std::uint64_t request, event::CycleDone done) {
+    struct Seen {
+        Slot peer;
+        char const* bad = nullptr;
+    };
+    auto seen = std::make_shared<Seen>();
+    disk_io(
+        m, request, false, [this, self = m.self, seen] { *seen = {disk.slot[at(other(self))], bad_front(self)}; },
+        [this, &m, request, done, seen](bool ok) mutable {
+            done.ok = ok && !seen->bad;
+            if (done.ok) done.peer = seen->peer;
+            else done.error = ok ? seen->bad : "read failed (simulated)";
+            disk_done(m, request, done);
+        });
 }
 
 void Cluster::write_slot(NodeIndex n, Slot const& slot) {
@@ -131,6 +163,7 @@ void Cluster::write_slot(NodeIndex n, Slot const& slot) {
     if (slot.newest < disk.slot[mine].newest) throw Violation("3", std::string(name_of(n)) + "'s slot names an older decision than before");
     if (slot.alone_term < disk.slot[mine].alone_term) throw Violation("2", std::string(name_of(n)) + "'s alone-term goes back on the disk");
     disk.slot[mine] = slot;
+    disk.torn[mine] = false;
 }
 
 void Cluster::disk_read(Machine& m, effect::DiskRead const& e) {
@@ -138,20 +171,26 @@ void Cluster::disk_read(Machine& m, effect::DiskRead const& e) {
         event::DiskReadDone done;
         done.id = e.id;
         done.started = clock(m.self);
-        auto seen = std::make_shared<QuorumDisk>();
+        struct Seen {
+            QuorumDisk disk;
+            char const* bad = nullptr;
+        };
+        auto read = std::make_shared<Seen>();
         std::size_t const mine = at(m.self);
         disk_io(
-            m, request, false, [this, seen] { *seen = disk; },
-            [this, &m, request, mine, done, seen](bool ok) mutable {
-                done.ok = ok && seen->id != 0;
+            m, request, false, [this, self = m.self, read] { *read = {disk, bad_front(self)}; },
+            [this, &m, request, mine, done, read](bool ok) mutable {
+                QuorumDisk const* seen = &read->disk;
+                done.ok = ok && seen->id != 0 && !read->bad;
                 if (done.ok) {
+                    if (m.disk_known != seen->id) m.wrote.reset();
                     m.disk_known = seen->id;
                     done.own = seen->slot[mine];
                     done.peer = seen->slot[1 - mine];
                     done.disk = seen->id;
                     done.cluster = seen->cluster;
                 } else {
-                    done.error = ok ? "the disk is not initialised" : "read failed (simulated)";
+                    done.error = !ok ? "read failed (simulated)" : read->bad ? read->bad : "the disk is not initialised";
                 }
                 disk_done(m, request, done);
             });
@@ -163,6 +202,8 @@ void Cluster::disk_store(Machine& m, effect::DiskStoreDecision const& e) {
         if (m.disk_known != disk.id)
             return after(ms, [this, &m, request, e] { disk_done(m, request, event::DiskDecisionStored{e.id, false, e.area, "it was initialised anew"}); });
         settle_ghost(m);
+        if (char const* bad = bad_front(m.self))
+            return after(ms, [this, &m, request, e, bad] { disk_done(m, request, event::DiskDecisionStored{e.id, false, e.area, bad}); });
         std::size_t const mine = at(m.self);
         Slot const& named = disk.slot[mine];
         if (named.newest.exists() && named.area == e.area && named.newest != e.decision->id)
@@ -180,9 +221,11 @@ void Cluster::disk_store(Machine& m, effect::DiskStoreDecision const& e) {
 void Cluster::disk_load(Machine& m, effect::DiskLoadDecisions const& e) {
     disk_request(m, [this, &m, e](std::uint64_t request) {
         auto newest = std::make_shared<DecisionPtr>();
+        auto bad = std::make_shared<char const*>(nullptr);
         disk_io(
             m, request, false,
-            [this, newest] {
+            [this, self = m.self, newest, bad] {
+                if (*bad = bad_front(self); *bad) return;
                 for (std::size_t n = 0; n < 2; ++n) {
                     Slot const& s = disk.slot[n];
                     if (!s.newest.exists() || s.newest <= id_of(*newest)) continue;
@@ -191,8 +234,9 @@ void Cluster::disk_load(Machine& m, effect::DiskLoadDecisions const& e) {
                     *newest = held;
                 }
             },
-            [this, &m, request, e, newest](bool ok) {
-                disk_done(m, request, event::DiskDecisionsLoaded{e.id, ok, ok ? *newest : nullptr, ok ? "" : "read failed (simulated)"});
+            [this, &m, request, e, newest, bad](bool ok) {
+                bool const good = ok && !*bad;
+                disk_done(m, request, event::DiskDecisionsLoaded{e.id, good, good ? *newest : nullptr, good ? "" : ok ? *bad : "read failed (simulated)"});
             });
     });
 }

@@ -118,7 +118,7 @@ Command draw_command(Random& r, Spec const& s, std::uint64_t number) {
     auto const& g = r.pick(s.groups);
     c.target = g.name;
     if (c.verb == Verb::fail) c.target = r.pick(g.resources).name;
-    if (c.verb == Verb::online && r.chance(0.3)) c.target = r.pick(g.resources).name;
+    if ((c.verb == Verb::online || c.verb == Verb::offline) && r.chance(0.3)) c.target = r.pick(g.resources).name;
     if (c.verb == Verb::pause || c.verb == Verb::resume) {
         c.target = s.nodes[r.below(2)].name;
         c.drain = r.chance(0.5);
@@ -151,13 +151,20 @@ Fault draw_fault(Random& r, Scenario const& s, std::vector<Kind> const& kinds, N
 std::vector<Kind> draw_kinds(Random& r, Scenario& s) {
     if (s.mode == Mode::disk_only) return {Kind::disk_fails, Kind::disk_hangs, Kind::disk_slow};
     if (s.mode == Mode::link_only) return {Kind::cut_both};
-    if (s.mode == Mode::calm) return {Kind::command, Kind::clock_rate};
+    if (s.mode == Mode::calm) return {Kind::command, Kind::clock_rate, Kind::wall_clock, Kind::upgrade};
     std::vector<Kind> all;
     for (int i = 0; i <= static_cast<int>(Kind::network_down); ++i)
         if (r.chance(0.4)) all.push_back(static_cast<Kind>(i));
     if (r.chance(0.3)) all.push_back(Kind::die_in_effects);
     if (r.chance(0.5)) all.push_back(Kind::clock_rate);
     if (r.chance(0.5)) all.push_back(Kind::command);
+    for (auto k : {Kind::reordered, Kind::wall_clock, Kind::upgrade})
+        if (r.chance(0.3)) all.push_back(k);
+    for (auto k : {Kind::agents_lie, Kind::starts_hang, Kind::stops_hang, Kind::resource_dies_unseen})
+        if (s.resource_trouble && r.chance(0.3)) all.push_back(k);
+    // After one of these the disk is no vote for this process, or for nobody any more: seldom, so that it is one in the other seeds.
+    for (auto k : {Kind::lost_write, Kind::torn_write})
+        if (r.chance(0.06)) all.push_back(k);
     if (all.empty()) all = {Kind::cut_both, Kind::power_cut};
     auto const drop = [&](Kind k) { std::erase(all, k); };
     if (!r.chance(0.2)) drop(Kind::lose_store);
@@ -213,7 +220,7 @@ Scenario draw_scenario(std::uint64_t seed, double minutes) {
     if (s.resource_trouble) {
         s.conditions.start_fails = r.real() * 0.2;
         s.conditions.stop_fails = r.chance(0.5) ? r.real() * 0.2 : 0;
-        s.conditions.hangs = r.chance(0.5) ? r.real() * 0.1 : 0;
+        if (r.chance(0.5)) s.conditions.start_hangs = s.conditions.stop_hangs = r.real() * 0.1;
         s.conditions.unkillable = r.chance(0.4) ? r.real() : 0;
     }
     auto const kinds = draw_kinds(r, s);
@@ -222,10 +229,13 @@ Scenario draw_scenario(std::uint64_t seed, double minutes) {
     Ns at = 10 * timing.permit.count() + 3000 * ms;
     for (std::uint64_t n = 0; at < s.safety_ends; ++n) {
         s.faults.push_back(draw_fault(r, s, kinds, at, n));
+        s.faults.back().number = n;
         Ns const gap = r.between(ms, 2 * pause);
         // Where only one thing may be wrong, it is over, and all has settled, before the next.
         at += s.mode == Mode::storm || s.mode == Mode::calm ? gap : s.faults.back().lasts + 15 * timing.permit.count() + gap;
     }
+    s.drawn = s.faults.size();
+    s.minutes = minutes;
     s.rest = draw_rest(r, s);
     return s;
 }

@@ -1,6 +1,8 @@
 // A machine: power, the guard with its emergency stop, the worker that may crash or freeze, and the state store.
 #include "tests/sim/cluster.hpp"
 
+#include <cstdlib>
+
 namespace clusterd::sim {
 
 // ---- power and processes ----------------------------------------------------------------------------------------------------
@@ -82,6 +84,7 @@ void Cluster::start_worker(Machine& m, bool resume) {
     m.disk_busy = false;
     m.disk_queue.clear();
     m.disk_known = 0;
+    m.wrote.reset();
     m.persists.clear();
     m.persisting = false;
     m.tick_at = never;
@@ -104,7 +107,7 @@ void Cluster::start_worker(Machine& m, bool resume) {
     }
     note(std::string(name_of(m.self)) + (resume ? ": the worker goes on, incarnation " : ": a worker starts, incarnation ") +
          std::to_string(m.incarnation));
-    Now const t{clock(m.self), 1'700'000'000'000 + now / ms, static_cast<int>(now / (60'000 * ms) % 1440)};
+    Now const t = now_at(m.self);
     m.node = std::make_unique<Node>(std::move(s), t);
     memory.known[at(m.self)] = id_of(m.stored);  // what the dead one knew beyond its store died with it
     memory.acted[at(m.self)] = {};
@@ -130,6 +133,30 @@ void Cluster::end_worker(Machine& m) {
     m.persisting = false;
     for (auto& [name, running] : m.running) ++running.checks_serial, running.checks = false;
     if (sync.id != 0) sync_break(true);
+}
+
+// As at SIGHUP, or when the package is upgraded: what the worker has begun to write it completes, and nothing else stops.
+void Cluster::upgrade(NodeIndex n, Ns takes) {
+    Machine& m = machine(n);
+    if (!m.node || m.frozen || m.in_step) return;
+    probe("a worker was upgraded");
+    note(std::string(name_of(n)) + " is upgraded");
+    if (m.ghost) {
+        auto const write = std::move(m.ghost);
+        m.ghost = nullptr;
+        write();
+    }
+    for (auto const& p : m.persists) store(m, p);
+    m.persists.clear();
+    end_worker(m);
+    after(takes, [this, n, incarnation = m.incarnation] { follow_worker(n, incarnation); });
+}
+
+void Cluster::step_wall_clock(NodeIndex n, Ns by) {
+    probe(by < 0 ? "a wall clock was set back" : "a wall clock was set forward");
+    note(std::string(name_of(n)) + ": its wall clock is set " + (by < 0 ? "back" : "forward") + " by " + std::to_string(std::abs(by) / (1000 * ms)) + " s");
+    conditions.wall[at(n)] += by;
+    memory.wall_stepped = now;
 }
 
 void Cluster::freeze(NodeIndex n, bool guard_too) {
@@ -193,7 +220,7 @@ void Cluster::step(Machine& m, Event const& event) {
         if (auto const* f = std::get_if<sync::FollowerState>(&s->message)) learn(m, f->decision);
     }
     if (auto const* l = std::get_if<event::DiskDecisionsLoaded>(&event); l && l->ok) learn(m, l->newest);
-    Now const t{clock(m.self), 1'700'000'000'000 + now / ms, static_cast<int>(now / (60'000 * ms) % 1440)};
+    Now const t = now_at(m.self);
     m.in_step = true;
     Effects const effects = m.node->step(t, event);
     m.resume = m.node->resume_state();  // in the guard's memory before anything is done
@@ -418,7 +445,7 @@ void Cluster::command(NodeIndex n, Command const& c) {
     Machine& m = machine(n);
     if (!m.node || m.frozen) return;
     if (logging) note(std::string("operator at ") + name_of(n) + ": " + c.id + " verb " + std::to_string(static_cast<int>(c.verb)) + " " + c.target);
-    memory.commands[c.id] = Memory::Given{c, now, Outcome::running};
+    memory.commands[c.id] = Memory::Given{c, now, never, Outcome::running};
     deliver(m, event::CommandGiven{c});
 }
 

@@ -17,12 +17,16 @@ void Cluster::send_heartbeat(Machine& m, Heartbeat const& h) {
         for (int i = 0; i < copies; ++i) {
             Ns delay = draw(conditions.delay);
             if (random.chance(conditions.late)) delay = random.between(0, conditions.latest);
+            if (random.chance(conditions.overtaken)) delay += random.between(1, 4) * spec().timing.heartbeat.count();
             after(delay, [this, from = m.self, link, h] { arrive(from, link, h); });
         }
     }
 }
 
 void Cluster::arrive(NodeIndex from, int link, Heartbeat const& h) {
+    Echo& newest = memory.newest_arrived[at(from)];
+    if (newest.incarnation == h.incarnation && h.sent < newest.sent) probe("a heartbeat came after a later one");
+    else newest = {h.incarnation, h.sent};
     Machine& to = machine(other(from));
     if (to.powered) deliver(to, event::HeartbeatReceived{h, link});
 }

@@ -14,6 +14,7 @@ bool Cluster::active(NodeIndex n, std::string const& resource) const {
 
 void Cluster::set_truth(Machine& m, Running& r, Truth truth) {
     if (r.truth == truth) return;
+    r.died_unseen = false;
     if (logging) {
         static char const* const names[] = {"is off", "is starting", "is online", "is stopping", "left remains", "is killed, but not gone"};
         note(std::string(name_of(m.self)) + ": " + r.spec->name + " " + names[static_cast<int>(truth)]);
@@ -77,7 +78,7 @@ void Cluster::act_now(Machine& m, Running& r, Running::Queued const& q) {
     r.busy = true;
     std::uint64_t const serial = ++r.serial;
     std::string const& name = r.spec->name;
-    bool const hangs = random.chance(conditions.hangs);
+    bool const hangs = random.chance(q.action.kind == ActionKind::start ? conditions.start_hangs : conditions.stop_hangs);
     Ns const timeout = q.action.timeout.count() > 0 ? q.action.timeout.count() : 60'000 * ms;
     auto const end = [&](Ns takes, std::function<void(Running&)> what) {
         after(takes, [this, &m, name, serial, what = std::move(what)] { finish(m, name, serial, what); });
@@ -96,6 +97,7 @@ void Cluster::act_now(Machine& m, Running& r, Running::Queued const& q) {
         } else if (r.truth == Truth::on) {
             end(ms / 10, [this, &m, q](Running& x) { report(m, x, q, ResourceState::online, ""); });
         } else if (hangs) {
+            probe("a start hung");
             set_truth(m, r, Truth::starting);
             end(timeout, [this, &m, q](Running& x) {
                 set_truth(m, x, Truth::remains);
@@ -124,6 +126,7 @@ void Cluster::act_now(Machine& m, Running& r, Running::Queued const& q) {
             break;
         }
         set_truth(m, r, Truth::stopping);
+        if (hangs) probe("a stop hung");
         if (hangs || random.chance(conditions.stop_fails)) {
             end(hangs ? timeout : std::min(timeout, draw(conditions.stop)), [this, &m, q](Running& x) {
                 set_truth(m, x, Truth::remains);
@@ -183,6 +186,16 @@ void Cluster::resource_sticks(NodeIndex n, std::string const& resource, Ns until
     deliver(m, event::ResourceChanged{resource, 0, ResourceState::failed, "doesn't answer"});
 }
 
+// It does nothing any more, and only a health agent could tell.
+void Cluster::resource_dies_unseen(NodeIndex n, std::string const& resource) {
+    Machine& m = machine(n);
+    auto const found = m.running.find(resource);
+    if (!m.guard || found == m.running.end() || found->second.truth != Truth::on || found->second.busy) return;
+    probe("a resource died unseen");
+    set_truth(m, found->second, Truth::off);
+    found->second.died_unseen = true;
+}
+
 void Cluster::run_checks(Machine& m, effect::Checks const& c) {
     auto const found = m.running.find(c.resource);
     if (found == m.running.end()) return;
@@ -201,8 +214,15 @@ void Cluster::check_once(Machine& m, std::string const& name, std::uint64_t seri
     event::HealthResult result;
     result.resource = name;
     result.check = static_cast<int>(which);
-    result.result = r.truth == Truth::on && conditions.healthy[at(m.self)] ? Health::ok : Health::failed;
+    bool const well = r.truth == Truth::on && conditions.healthy[at(m.self)];
+    Agents const agents = conditions.agents[at(m.self)];
+    if (agents == Agents::silent) probe("a health agent hung");
+    if (agents == Agents::always_ok && !well) probe("a health agent said ok of a dead resource");
+    if (agents == Agents::always_failed && well) probe("a health agent said failed of a well resource");
+    bool const says_ok = agents == Agents::always_ok || (agents == Agents::truthful && well);
+    result.result = says_ok ? Health::ok : Health::failed;
     after(health.every.count(), [this, &m, name, serial, which] { check_once(m, name, serial, which); });
+    if (agents == Agents::silent) return;
     deliver(m, result);
 }
 

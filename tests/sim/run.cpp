@@ -13,7 +13,8 @@ char const* kind_name(Kind k) {
     static char const* const names[] = {"link cut", "link cut one way", "one link cut", "heartbeats lost", "disk fails", "disk hangs", "disk slow",
                                         "store slow", "worker killed", "worker frozen", "everything frozen", "service killed", "power cut", "leave",
                                         "state store lost", "a resource dies", "a resource can't be killed", "unhealthy", "network down", "clock rate", "dies between effects",
-                                        "command"};
+                                        "command", "heartbeats reordered", "disk loses a write", "disk tears a slot", "wall clock set", "health agents lie",
+                                        "starts hang", "stops hang", "a resource dies unseen", "upgrade"};
     return names[static_cast<int>(k)];
 }
 
@@ -38,7 +39,9 @@ public:
         c_.note("-- the faults stop; what stays: " + std::string(s_.rest.name));
         over_ = true;
         Conditions calm = s_.conditions;
-        calm.loss = calm.twice = calm.late = calm.fsync_error = calm.start_fails = calm.stop_fails = calm.hangs = calm.unkillable = calm.dies_in_effects = 0;
+        calm.loss = calm.twice = calm.late = calm.fsync_error = calm.start_fails = calm.stop_fails = calm.unkillable = calm.dies_in_effects = 0;
+        calm.overtaken = calm.start_hangs = calm.stop_hangs = 0;
+        calm.wall = c_.conditions.wall;
         Timing const& t = c_.spec().timing;
         calm.scheduling.high = std::min<Ns>(calm.scheduling.high, t.heartbeat.count() / 10);
         for (auto& d : calm.disk) d.error = 0, d.io = {ms, std::min<Ns>(d.io.high, t.permit.count() / 60)}, d.failing = d.hanging = false;
@@ -135,32 +138,59 @@ private:
             c_.network(n, false);
             later(f, [this, n] { c_.network(n, true); });
             break;
-        case Kind::unhealthy:
-            c_.conditions.healthy[at(n)] = false;
-            later(f, [this, n] { c_.conditions.healthy[at(n)] = true; });
-            break;
         case Kind::die_in_effects:
             c_.conditions.dies_in_effects = 0.001 * static_cast<double>(f.detail % 20);
             later(f, [this] { c_.conditions.dies_in_effects = 0; });
             break;
-        case Kind::resource_dies: {
-            auto const& g = c_.spec().groups[f.detail % c_.spec().groups.size()];
-            c_.resource_dies(n, g.resources[(f.detail >> 8) % g.resources.size()].name);
-            break;
-        }
-        case Kind::resource_sticks: {
-            auto const& g = c_.spec().groups[f.detail % c_.spec().groups.size()];
-            c_.resource_sticks(n, g.resources[(f.detail >> 8) % g.resources.size()].name, c_.now + 10'000 * ms + 20 * f.lasts);
-            break;
-        }
         case Kind::command: {
             Command command = f.command;
             if (f.which == 2 && n == NodeIndex::b) break;  // one operator, one node
             c_.command(n, command);
             break;
         }
+        case Kind::reordered:
+            c_.conditions.overtaken = static_cast<double>(10 + f.detail % 80) / 100;
+            later(f, [this] { c_.conditions.overtaken = 0; });
+            break;
+        case Kind::lost_write: disk.loses_next = true; break;
+        case Kind::torn_write: disk.tears_next = true; break;
+        case Kind::wall_clock: step_wall_clock(f, n); break;
         default: processes(f, n, m); break;
         }
+    }
+
+    void resources(Fault const& f, NodeIndex n) {
+        auto const& g = c_.spec().groups[f.detail % c_.spec().groups.size()];
+        std::string const& name = g.resources[(f.detail >> 8) % g.resources.size()].name;
+        switch (f.kind) {
+        case Kind::unhealthy:
+            c_.conditions.healthy[at(n)] = false;
+            later(f, [this, n] { c_.conditions.healthy[at(n)] = true; });
+            break;
+        case Kind::resource_dies: c_.resource_dies(n, name); break;
+        case Kind::resource_sticks: c_.resource_sticks(n, name, c_.now + 10'000 * ms + 20 * f.lasts); break;
+        case Kind::agents_lie:
+            c_.conditions.agents[at(n)] = static_cast<Agents>(1 + f.detail % 3);
+            later(f, [this, n] { c_.conditions.agents[at(n)] = Agents::truthful; });
+            break;
+        case Kind::starts_hang:
+            c_.conditions.start_hangs = 0.5;
+            later(f, [this] { c_.conditions.start_hangs = s_.conditions.start_hangs; });
+            break;
+        case Kind::stops_hang:
+            c_.conditions.stop_hangs = 0.5;
+            later(f, [this] { c_.conditions.stop_hangs = s_.conditions.stop_hangs; });
+            break;
+        case Kind::resource_dies_unseen: c_.resource_dies_unseen(n, name); break;
+        default: break;
+        }
+    }
+
+    // From a small correction to a clock that lost its battery.
+    void step_wall_clock(Fault const& f, NodeIndex n) {
+        constexpr Ns second = 1000 * ms, year = 365 * 86'400 * second;
+        static constexpr std::array<Ns, 6> steps{2 * second, -2 * second, 3600 * second, -3600 * second, year, -year};
+        c_.step_wall_clock(n, steps[f.detail % steps.size()]);
     }
 
     void cut_links(Fault const& f, NodeIndex n) {
@@ -180,6 +210,15 @@ private:
         case Kind::freeze_all:
             c_.freeze(n, f.kind == Kind::freeze_all);
             later(f, [this, n] { c_.thaw(n); });
+            break;
+        case Kind::upgrade:  // both: one after the other, as an operator does it
+            if (f.which == 2 && n == NodeIndex::b) break;
+            c_.upgrade(n, static_cast<Ns>(50 + f.detail % 500) * ms);
+            if (f.which != 2) break;
+            later(f, [this, n] {
+                if (c_.machine(n).node) c_.probe("both were upgraded, one after the other");
+                c_.upgrade(other(n), 200 * ms);
+            });
             break;
         case Kind::kill_service:
             c_.kill_service(n);
@@ -202,7 +241,7 @@ private:
             c_.lose_store(n);
             later(f, [this, n] { c_.power_on(n); });
             break;
-        default: break;
+        default: resources(f, n); break;
         }
     }
 
@@ -242,8 +281,14 @@ std::string missing(Cluster& c, Scenario const& s) {
 }
 
 bool serviceable(Cluster const& c, Scenario const& s) {
-    bool const all_well = s.rest.link[0] && s.rest.link[1] && s.rest.disk[0] && s.rest.disk[1] && s.rest.up[0] && s.rest.up[1];
+    bool const linked = s.rest.link[0] && s.rest.link[1] && s.rest.up[0] && s.rest.up[1];
+    bool const sound = c.disk_usable(NodeIndex::a) && c.disk_usable(NodeIndex::b);
+    bool const all_well = linked && s.rest.disk[0] && s.rest.disk[1] && sound;
     if (all_well) return true;
+    // A torn slot, or one that lost a write, can be all that is left of the disk: then it takes the link.
+    bool reached = linked;
+    for (auto n : {NodeIndex::a, NodeIndex::b}) reached = reached || (s.rest.up[clusterd::at(n)] && s.rest.disk[clusterd::at(n)] && c.disk_usable(n));
+    if (!reached || (s.rest.sticks >= 0 && !sound)) return false;  // a permit is given up only where the disk can decide
     // With less it takes a cluster that knows itself, and stores that count.
     auto const found = c.memory.decisions.find(c.memory.committed);
     bool const disk_counts = found != c.memory.decisions.end() && found->second.decision->stores[2] == c.disk.id;
@@ -276,28 +321,6 @@ void check_liveness(Cluster& c, Scenario const& s) {
             c.run_until(c.now + bound);
             if (why = missing(c, s); !why.empty()) throw Violation("5", "with " + std::string(s.rest.name) + ": it does not last: " + why);
         }
-}
-
-// An operator's last word stands: whoever decided since.
-void check_last_words(Cluster& c) {
-    std::map<std::string, Memory::Given const*> last;
-    for (auto const& [id, given] : c.memory.commands) {
-        if (given.command.verb != Verb::online && given.command.verb != Verb::offline) continue;
-        std::string group = given.command.target;
-        for (auto const& g : c.spec().groups)
-            for (auto const& r : g.resources)
-                if (r.name == group) group = g.name;
-        auto& l = last[group];
-        if (!l || given.given > l->given) l = &given;
-    }
-    auto const found = c.memory.decisions.find(c.memory.committed);
-    if (found == c.memory.decisions.end()) return;
-    for (auto const& [group, given] : last) {
-        auto const it = found->second.decision->groups.find(group);
-        if (given->outcome != Outcome::done || it == found->second.decision->groups.end()) continue;
-        if (it->second.wanted_online != (given->command.verb == Verb::online))
-            throw Violation("word", group + ": the operator's last word (" + given->command.id + ") does not stand");
-    }
 }
 
 }  // namespace

@@ -8,7 +8,8 @@ namespace clusterd::sim {
 
 enum class Kind : std::uint8_t {
     cut_both, cut_one_way, cut_one_link, loss, disk_fails, disk_hangs, disk_slow, store_slow, kill_worker, freeze_worker, freeze_all, kill_service,
-    power_cut, leave, lose_store, resource_dies, resource_sticks, unhealthy, network_down, clock_rate, die_in_effects, command
+    power_cut, leave, lose_store, resource_dies, resource_sticks, unhealthy, network_down, clock_rate, die_in_effects, command, reordered, lost_write,
+    torn_write, wall_clock, agents_lie, starts_hang, stops_hang, resource_dies_unseen, upgrade
 };
 
 struct Fault {
@@ -17,6 +18,7 @@ struct Fault {
     int which = 0;  // 0 a, 1 b, 2 both
     Ns lasts = 0;
     std::uint64_t detail = 0;
+    std::size_t number = 0;  // in the list that the seed means
     Command command;
 };
 std::string describe(Fault const& f);
@@ -37,6 +39,8 @@ struct Scenario {
     Conditions conditions;
     bool resource_trouble = false, commands = false;
     std::vector<Fault> faults;
+    std::size_t drawn = 0;  // faults that the seed means; some may be left out since
+    double minutes = 0;
     Ns safety_ends = 0;
     Rest rest;
 };
@@ -48,13 +52,18 @@ struct Result {
     Ns simulated = 0;
     std::uint64_t steps = 0;
     std::uint64_t digest = 0;  // where the random numbers ended: two builds that agree in it did the same
-    std::map<std::string, std::uint64_t> probes;
+    std::map<std::string_view, std::uint64_t> probes;
     std::deque<std::string> log;
 };
 
 Scenario draw_scenario(std::uint64_t seed, double minutes);
 Result run(Scenario const& scenario, bool logging);
 Scenario shrink(Scenario scenario, Result const& failure, int runs);
+
+// A recorded run (tests/traces/seeds): a seed, and which of its faults. Reading throws where the file can't be read, or where the
+// seed doesn't mean as many faults as it did: then it isn't the same run any more, and another seed has to be found.
+void write_trace(std::string const& path, Scenario const& scenario, Result const& failure);
+Scenario read_trace(std::string const& path);
 
 ConfigPtr sample_config(Timing const& timing, Random* random);
 Timing timing_of(std::string const& profile);

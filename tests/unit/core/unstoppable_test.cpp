@@ -96,12 +96,12 @@ TEST(Unstoppable, WhatAnOperatorTookOfflineBlocksNobody) {
 
 TEST(Unstoppable, AMoveOfWhatCantBeStoppedEndsOnTheOtherNode) {
     Stuck p(0);
-    p.c.conditions.hangs = 1;  // the stop hangs, and then
+    p.c.conditions.stop_hangs = 1;  // the stop hangs, and then
     p.c.conditions.unkillable = 1;
     p.c.conditions.dies_after = {1000 * s, 1000 * s};
     p.c.command(b, {"m", Verb::move, "web"});
     p.run(10 * s);
-    p.c.conditions.hangs = 0;
+    p.c.conditions.stop_hangs = 0;
     EXPECT_TRUE(p.within(90 * s, [&] { return p.web_on(b); }));
     EXPECT_EQ(p.c.memory.commands.at("m").outcome, Outcome::done);
 }
