@@ -63,6 +63,8 @@ CLUSTERD_PEEK(takeover_slot_seen_)
 CLUSTERD_PEEK(takeover_slot_term_)
 CLUSTERD_PEEK(disk_ok_)
 CLUSTERD_PEEK(disk_fresh_)
+CLUSTERD_PEEK(forcing_)
+CLUSTERD_PEEK(forced_)
 
 #undef CLUSTERD_PEEK
 #define PEEK(membership, member) (peek(::clusterd::exhaustive::Tag_##member{}, membership))  // found by its argument

@@ -19,7 +19,7 @@ std::string to_string(Choice c) {
                                         "receives an older heartbeat", "its write lands", "reads the other slot", "decides on what it read", "its cycle fails",
                                         "has stored its terms", "has stopped everything", "TAKES OVER", "crashes, the write under way is lost; a new incarnation",
                                         "crashes, the write under way has landed; a new incarnation", "crashes, the write under way lands later; a new incarnation",
-                                        "crashes and goes on as the same incarnation", "a dead incarnation's write lands"};
+                                        "crashes and goes on as the same incarnation", "a dead incarnation's write lands", "is switched on", "is forced by an operator"};
     std::string const text = names[static_cast<int>(c.move)];
     return c.move <= Move::tick_slow_b ? text : std::string(c.node == 0 ? "A " : "B ") + text;
 }
@@ -51,6 +51,7 @@ void World::start(int i, int incarnation) {
     Instant const guard_end = slot ? slot->guard_end : long_ago;
     auto const ghost = slot ? slot->ghost : std::nullopt;
     int const lost = slot ? slot->lost_ticks : 0;
+    Term const last_term = slot ? slot->last_term : 0;
     slot.emplace(make(i, incarnation, stored, nullptr, clock));
     slot->durable = stored;
     slot->incarnation = incarnation;
@@ -58,6 +59,7 @@ void World::start(int i, int incarnation) {
     slot->guard_end = guard_end;
     slot->ghost = ghost;
     slot->lost_ticks = lost;
+    slot->last_term = last_term;
     Effects out;
     slot->m.advance(at_time(clock), out);
     after(i, out);
@@ -95,12 +97,14 @@ void World::perform(int i, Effects& out) {
 void World::after(int i, Effects& out) {
     perform(i, out);
     Member& n = at_(i);
-    if (n.m.role() != Role::alone) n.took = false;
+    if (n.m.role() != Role::alone) n.took = n.by_force = false;
+    if (n.m.forced()) n.by_force = true;
     if (n.m.role() != Role::seeking && n.m.permitted(at_time(n.clock))) n.m.around.anything_running = true;
     if (!n.stores && n.m.wanted_terms() != n.durable) {
         n.stores = true;
         n.storing = n.m.wanted_terms();
     }
+    if (bounds.force) excuse_the_forced();
 }
 
 void World::tick(int slow) {
@@ -115,6 +119,7 @@ void World::tick(int slow) {
         n.clock = n.clock + tick_length;
         n.looked = false;
     }
+    if (bounds.force) excuse_the_forced();
 }
 
 void World::crash(int i, Move how) {
@@ -131,6 +136,7 @@ bool World::possible(Choice c) const {
         int const i = c.move == Move::tick_slow_a ? 0 : 1;
         return bounds.drift && nodes[static_cast<std::size_t>(i)] && at_(i).lost_ticks == 0;
     }
+    if (c.move == Move::switch_on) return bounds.force && !nodes[static_cast<std::size_t>(c.node)];
     if (!nodes[static_cast<std::size_t>(c.node)]) return false;
     Member const& n = at_(c.node);
     auto const& mail = link[static_cast<std::size_t>(1 - c.node)];
@@ -150,6 +156,7 @@ bool World::possible(Choice c) const {
     case Move::crash_later: return n.incarnation <= bounds.restarts && n.cycle.phase == Cycle::Phase::written;
     case Move::resume: return bounds.restarts > 0 && n.cycle.phase == Cycle::Phase::none && !n.ghost;
     case Move::ghost_lands: return n.ghost.has_value();
+    case Move::force: return bounds.force && n.m.role() == Role::seeking && !nodes[static_cast<std::size_t>(1 - c.node)];
     default: return false;
     }
 }
@@ -159,7 +166,7 @@ void World::choices(std::vector<Choice>& out) const {
     for (Move m : {Move::tick, Move::tick_slow_a, Move::tick_slow_b})
         if (possible({m, 0})) out.push_back({m, 0});
     for (int i = 0; i < 2; ++i)
-        for (int m = static_cast<int>(Move::advance); m <= static_cast<int>(Move::ghost_lands); ++m)
+        for (int m = static_cast<int>(Move::advance); m <= static_cast<int>(Move::force); ++m)
             if (Choice const c{static_cast<Move>(m), i}; possible(c)) out.push_back(c);
 }
 
@@ -167,6 +174,7 @@ void World::apply(Choice c) {
     if (c.move == Move::tick) return tick(-1);
     if (c.move == Move::tick_slow_a) return tick(0);
     if (c.move == Move::tick_slow_b) return tick(1);
+    if (c.move == Move::switch_on) return start(c.node, 1);
     Member& n = at_(c.node);
     auto const mine = static_cast<std::size_t>(c.node);
     auto& mail = link[1 - mine];
@@ -175,6 +183,9 @@ void World::apply(Choice c) {
     event::CycleDone done;
     done.id = n.cycle.id;
     done.started = n.cycle.started;
+    Role const role_was = n.m.role();
+    Term const term_was = n.m.term();
+    bool alone = false;
     switch (c.move) {
     case Move::advance:
         n.looked = true;
@@ -185,7 +196,10 @@ void World::apply(Choice c) {
         auto const which = c.move == Move::deliver ? mail.end() - 1 : mail.begin();
         Heartbeat const h = *which;
         mail.erase(which);
+        bool const was_forced = n.m.forced();
         n.m.on_heartbeat(now, h, out);
+        bool const counted = n.m.peer().incarnation == h.incarnation;
+        if (was_forced && counted && h.role != Role::seeking && n.m.forced()) rule = "a forced node goes on though the peer shows that it has a right";
         break;
     }
     case Move::land:
@@ -198,8 +212,12 @@ void World::apply(Choice c) {
         return;
     case Move::decide:
         done.peer = n.cycle.seen;
+        alone = role_was == Role::alone && n.cycle.mine.state == Role::alone;
         n.cycle = {};
         n.m.on_cycle(now, done, out);
+        if (!n.m.forced() && n.m.permit_end() > n.guard_end) n.by_force = false;
+        if (alone && n.m.role() == Role::alone && n.m.term() == term_was && done.peer.alone_term > term_was)
+            rule = "a node stays alone though the disk shows a higher claim";
         break;
     case Move::fail:
         done.ok = false;
@@ -232,9 +250,22 @@ void World::apply(Choice c) {
         disk[mine] = *n.ghost;
         n.ghost.reset();
         return;
+    case Move::force:
+        n.m.force(now);
+        n.m.advance(now, out);
+        break;
     default: return;
     }
+    watch_rules(n, role_was, term_was);
     after(c.node, out);
+}
+
+// What is decided in a term must never come after what is decided in a higher one: a node's terms rise.
+void World::watch_rules(Member& n, Role was, Term term_was) {
+    Term const term = n.m.term();
+    if (term == 0 || (term == term_was && n.m.role() == was)) return;
+    if (term <= n.last_term) rule = "a node's term does not rise";
+    n.last_term = std::max(n.last_term, term);
 }
 
 // ---- what must hold ----------------------------------------------------------------------------------------------------------------
@@ -244,8 +275,15 @@ bool World::valid(int i) const {
     return n && n->guard_end > n->clock + instant;
 }
 
+// Where an operator forced one node and the other came back, two owners are his, until either has ended.
+void World::excuse_the_forced() {
+    bool const both = nodes[0] && nodes[1] && valid(0) && valid(1);
+    excused = both && (excused || at_(0).by_force || at_(1).by_force);
+}
+
 char const* World::broken() const {
-    if (!nodes[0] || !nodes[1] || !valid(0) || !valid(1)) return nullptr;
+    if (rule) return rule;
+    if (!nodes[0] || !nodes[1] || !valid(0) || !valid(1) || excused) return nullptr;
     bool const a = at_(0).m.role() == Role::alone, b = at_(1).m.role() == Role::alone;
     if (a && b) return "both nodes are alone with a valid permit";
     if (at_(0).took) return "A took over and has a permit while B has one";
@@ -287,6 +325,7 @@ World World::started(Bounds const& b, Start start) {
         if (start == Start::b_waits) w.settle(2 * b.permit + 2 * b.suspect + 2, false);
         return w;
     }
+    if (start == Start::b_off) return w;
     w.start(1, 1);
     if (start == Start::joined || start == Start::a_marked) w.settle(4, true);
     for (int i = 0; start == Start::a_marked && i < 2 * b.permit + 2; ++i) {
@@ -336,7 +375,8 @@ void fold_membership(Membership const& m, Fold const& f, Fold const& peers, std:
           static_cast<std::uint64_t>(PEEK(m, heartbeat_owed_)) << 8 | static_cast<std::uint64_t>(PEEK(m, own_slot_read_)) << 9 |
           static_cast<std::uint64_t>(PEEK(m, peer_slot_known_)) << 10 | static_cast<std::uint64_t>(PEEK(m, baseline_known_)) << 11 |
           static_cast<std::uint64_t>(PEEK(m, disk_ok_)) << 12 | static_cast<std::uint64_t>(PEEK(m, disk_fresh_)) << 13 |
-          static_cast<std::uint64_t>(PEEK(m, read_id_) != 0) << 14 | static_cast<std::uint64_t>(m.around.anything_running) << 15 | static_cast<std::uint64_t>(PEEK(m, reread_)) << 16);
+          static_cast<std::uint64_t>(PEEK(m, read_id_) != 0) << 14 | static_cast<std::uint64_t>(m.around.anything_running) << 15 | static_cast<std::uint64_t>(PEEK(m, reread_)) << 16 |
+          static_cast<std::uint64_t>(PEEK(m, forcing_)) << 17 | static_cast<std::uint64_t>(PEEK(m, forced_)) << 18);
     f.terms(PEEK(m, wanted_));
     f.terms(PEEK(m, durable_));
     for (Instant const i : {PEEK(m, permit_end_), PEEK(m, started_), PEEK(m, r_last_), PEEK(m, last_grant_), PEEK(m, newest_echoed_), PEEK(m, last_echo_),
@@ -364,6 +404,7 @@ void fold_membership(Membership const& m, Fold const& f, Fold const& peers, std:
 
 std::uint64_t World::fingerprint() const {
     Hash h;
+    h.add(static_cast<std::uint64_t>(excused));
     Duration const horizon = (2 * bounds.permit + 2 * bounds.suspect + 4) * tick_length;
     std::array<std::uint64_t, 2> base{disk[0].beat, disk[1].beat};
     std::array<Instant, 2> clock{};
@@ -384,7 +425,7 @@ std::uint64_t World::fingerprint() const {
         Member const& n = *nodes[i];
         fold_membership(n.m, f, peers, base[i], base[1 - i]);
         h.add(static_cast<std::uint64_t>(n.cycle.phase) | static_cast<std::uint64_t>(n.stores) << 4 | static_cast<std::uint64_t>(n.looked) << 5 |
-              static_cast<std::uint64_t>(n.took) << 6 | static_cast<std::uint64_t>(n.incarnation) << 8 | static_cast<std::uint64_t>(n.lost_ticks) << 16 |
+              static_cast<std::uint64_t>(n.took) << 6 | static_cast<std::uint64_t>(n.by_force) << 7 | static_cast<std::uint64_t>(n.incarnation) << 8 | static_cast<std::uint64_t>(n.lost_ticks) << 16 |
               static_cast<std::uint64_t>(n.ghost.has_value()) << 24);
         if (n.cycle.phase != Cycle::Phase::none) {
             f.slot(n.cycle.mine, base[i]);
@@ -395,6 +436,7 @@ std::uint64_t World::fingerprint() const {
         f.terms(n.durable);
         if (n.stores) f.terms(n.storing);
         f.time(n.guard_end);
+        h.add(n.last_term);
     }
     return h.h;
 }

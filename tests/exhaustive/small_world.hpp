@@ -20,6 +20,7 @@ struct Bounds {
     int restarts = 1;             // per node
     int memory = 1;               // heartbeats a direction of the link keeps; 2 = may be overtaken
     bool groups_equal = true;     // else A has more groups online: B is the less fit
+    bool force = false;           // an operator may force a node that seeks while the other is off, and switch that on at any time
 };
 
 enum class Move : std::uint8_t {
@@ -32,7 +33,8 @@ enum class Move : std::uint8_t {
     take_over,
     crash_lost, crash_landed, crash_later,  // a new incarnation; the write under way is lost, landed, or lands later
     resume,                          // the worker is started again as the same incarnation
-    ghost_lands                      // a dead incarnation's write
+    ghost_lands,                     // a dead incarnation's write
+    switch_on, force
 };
 
 struct Choice {
@@ -46,7 +48,8 @@ struct World {
     explicit World(Bounds const& bounds);
 
     // b_waits: A alone, B seeking for long. a_marked: both were joined; A stopped and marked it on the disk, B was frozen since.
-    enum class Start { cold, joined, a_alone, b_waits, a_marked };
+    // b_off: A seeks, B is off.
+    enum class Start { cold, joined, a_alone, b_waits, a_marked, b_off };
     static World started(Bounds const& bounds, Start start);
 
     void choices(std::vector<Choice>& out) const;
@@ -76,12 +79,16 @@ struct World {
         int lost_ticks = 0;       // ticks until its clock may be slow again
         Instant clock;
         std::optional<Slot> ghost;
+        Term last_term = 0;       // it was joined or alone in, in any incarnation
+        bool by_force = false;    // alone because an operator forced it, and no disk cycle has allowed it since
     };
 
     Bounds bounds;
     std::array<std::optional<Member>, 2> nodes;
     std::array<Slot, 2> disk;
     std::array<std::vector<Heartbeat>, 2> link;  // by sender, oldest first
+    bool excused = false;      // both have a permit because an operator forced one while the other came back: until one has none
+    char const* rule = nullptr;  // one that a node has just broken by itself
 
 private:
     Member& at_(int i) { return *nodes[static_cast<std::size_t>(i)]; }
@@ -93,6 +100,8 @@ private:
     void crash(int i, Move how);
     void tick(int slow);
     bool valid(int i) const;
+    void excuse_the_forced();
+    void watch_rules(Member& n, Role was, Term term_was);
     bool prompt_round();
     void settle(int rounds, bool link_whole);
 };
