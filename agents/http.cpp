@@ -10,8 +10,11 @@
 #include <curl/curl.h>
 #include <fmt/format.h>
 
+#include <sys/socket.h>
 #include <unistd.h>
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <memory>
 #include <mutex>
 
@@ -37,6 +40,14 @@ std::size_t on_header(char* data, std::size_t size, std::size_t n, void* answer)
 }
 std::size_t on_body(char* data, std::size_t size, std::size_t n, void* answer) {
     return static_cast<HttpAnswer*>(answer)->body_part({data, size * n}) ? size * n : 0;  // 0: curl stops here
+}
+
+// Where this node has no files, memory or ports left, curl says no more than "couldn't connect": that must not look like the server's
+// failure. So the socket is opened here and the reason kept.
+curl_socket_t open_socket(void* out_of, curlsocktype, curl_sockaddr* to) {
+    int const fd = socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+    if (fd < 0) *static_cast<int*>(out_of) = errno;
+    return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 
 // The check couldn't be run, as opposed to: the server isn't well.
@@ -83,12 +94,17 @@ public:
         curl_easy_setopt(easy.get(), CURLOPT_ERRORBUFFER, error);
         if (auto problem = set_up(easy.get(), headers, connect_to); !problem.empty())
             return {Health::unknown, url_ + ": " + problem};
+        int no_socket = 0;
+        curl_easy_setopt(easy.get(), CURLOPT_OPENSOCKETFUNCTION, open_socket);
+        curl_easy_setopt(easy.get(), CURLOPT_OPENSOCKETDATA, &no_socket);
         curl_easy_setopt(easy.get(), CURLOPT_HEADERFUNCTION, on_header);
         curl_easy_setopt(easy.get(), CURLOPT_HEADERDATA, &answer);
         curl_easy_setopt(easy.get(), CURLOPT_WRITEFUNCTION, on_body);
         curl_easy_setopt(easy.get(), CURLOPT_WRITEDATA, &answer);
         curl_easy_setopt(easy.get(), CURLOPT_TIMEOUT_MS, static_cast<long>(std::max(1, ms_left(deadline))));
         CURLcode const code = curl_easy_perform(easy.get());
+        if (code == CURLE_COULDNT_CONNECT && no_socket != 0 && no_socket != EAFNOSUPPORT)
+            return {Health::unknown, fmt::format("{}: the check can't be run: no socket: {}", url_, std::strerror(no_socket))};
         if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && answer.body_cut())) {
             long status = 0;
             curl_easy_getinfo(easy.get(), CURLINFO_RESPONSE_CODE, &status);

@@ -148,23 +148,26 @@ bool send_probe(int fd, IpAddress const& address, Link const& link) {
     return sendto(fd, &p, sizeof p, 0, reinterpret_cast<sockaddr const*>(&ll), sizeof ll) == sizeof p;
 }
 
-// Is it word of another machine that has the address? Another's own *probe* isn't: in a failover both nodes may ask at once.
-std::optional<Mac> holder_in(char const* packet, std::size_t size, IpAddress const& address, sockaddr_ll const& from) {
-    Mac mac{};
+}  // namespace
+
+std::optional<Mac> holder_in(std::string_view packet, IpAddress const& address, Mac const& sender) {
     if (address.v6) {
-        if (size < sizeof(ip6_hdr) + sizeof(nd_neighbor_advert)) return {};
-        if (std::memcmp(packet + sizeof(ip6_hdr) + offsetof(nd_neighbor_advert, nd_na_target), address.bytes.data(), 16) != 0)
+        if (packet.size() < sizeof(ip6_hdr) + sizeof(nd_neighbor_advert)) return {};
+        if (packet.substr(sizeof(ip6_hdr) + offsetof(nd_neighbor_advert, nd_na_target), 16) !=
+            std::string_view(reinterpret_cast<char const*>(address.bytes.data()), 16))
             return {};
-        std::memcpy(mac.data(), from.sll_addr, mac.size());
-        return mac;
+        return sender;
     }
     Arp arp;
-    if (size < sizeof arp) return {};
-    std::memcpy(&arp, packet, sizeof arp);
+    if (packet.size() < sizeof arp) return {};
+    std::memcpy(&arp, packet.data(), sizeof arp);
     if (arp.protocol != htons(ETH_P_IP) || arp.protocol_size != 4 || arp.hardware_size != 6 || arp.sender != v4(address)) return {};
+    Mac mac{};
     std::memcpy(mac.data(), &arp.sender_mac, mac.size());
     return mac;
 }
+
+namespace {
 
 std::optional<Mac> listen_until(int fd, Instant until, IpAddress const& address, std::vector<Mac> const& own) {
     for (;;) {
@@ -180,7 +183,9 @@ std::optional<Mac> listen_until(int fd, Instant until, IpAddress const& address,
             continue;
         }
         if (from.sll_pkttype == PACKET_OUTGOING) continue;
-        auto const mac = holder_in(packet, static_cast<std::size_t>(n), address, from);
+        Mac sender{};
+        std::memcpy(sender.data(), from.sll_addr, sender.size());
+        auto const mac = holder_in({packet, static_cast<std::size_t>(n)}, address, sender);
         if (mac && std::find(own.begin(), own.end(), *mac) == own.end()) return mac;
         if (boot_now() >= until) return {};
     }

@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -17,6 +18,8 @@ namespace {
 using namespace std::chrono_literals;
 constexpr Duration bind_retry = 250ms;
 constexpr Duration note_pause = 60s;  // between two notes of the same link on bad packets
+constexpr Duration shown_for = 60s;   // what was dropped stands in status for so long
+constexpr std::uint64_t odd_repeats = 20;  // in a minute: fewer copies of a packet are any network's doing
 constexpr int packets_at_once = 64;   // then other work gets its turn
 
 void set_option(int fd, int level, int name, int value) {
@@ -47,6 +50,16 @@ int open_bound(SocketAddress const& own, Fd& out) {
     return 0;
 }
 
+// What a link drops says something about the network, the other node or somebody else's machine.
+enum class Drop : std::uint8_t { bad_from_peer, stranger, foreign, own_name, replay };
+struct Drops {
+    std::uint64_t count = 0;
+    Instant last = long_ago;
+    std::uint64_t lately = 0, before = 0;  // within the minute under way, and the one before it
+    Instant minute = long_ago;
+    std::string why;  // of the last one: from where, what it was, what to do
+};
+
 struct Link {
     SocketAddress own, peer;
     Fd fd;
@@ -55,7 +68,24 @@ struct Link {
     Instant noted = long_ago;
     ReplayGuard replay;
     LinkInfo info;
+    std::array<Drops, 5> drops;  // by Drop
 };
+
+void count_drop(Drops& drops, Instant now, std::string why) {
+    if (now - drops.minute > shown_for) {
+        drops.before = now - drops.minute > 2 * shown_for ? 0 : drops.lately;
+        drops.lately = 0;
+        drops.minute = now;
+    }
+    ++drops.count;
+    ++drops.lately;
+    drops.last = now;
+    drops.why = std::move(why);
+}
+
+std::string packets(std::uint64_t n) {
+    return std::to_string(n) + (n == 1 ? " packet was" : " packets were");
+}
 
 }  // namespace
 
@@ -171,7 +201,7 @@ struct Links::Impl {
             }
             std::size_t const size = static_cast<std::size_t>(n);
             if (size > sizeof buffer)
-                ++link.info.counters.dropped_bad;
+                drop_bad(link, source, "a packet that is too long for a heartbeat");
             else
                 take(link, index, {buffer, size}, source);
         }
@@ -183,13 +213,15 @@ struct Links::Impl {
         if (!header) return drop_bad(link, source, header.error());
         if (header->cluster != cluster) {
             ++count.dropped_foreign;
-            return rarely(link, to_text(source) + " sends heartbeats of another cluster to link " + to_text(link.own) +
-                                    "; clusters on one network need addresses or ports of their own");
+            return drop(link, Drop::foreign,
+                        to_text(source) + " sends heartbeats of another cluster to link " + to_text(link.own) +
+                            "; clusters on one network need addresses or ports of their own");
         }
         if (header->from == self) {
             ++count.dropped_own;
-            return rarely(link, to_text(source) + " sends heartbeats in this node's own name to link " + to_text(link.own) +
-                                    "; is clusterd running with the same --node on both nodes?");
+            return drop(link, Drop::own_name,
+                        to_text(source) + " sends heartbeats in this node's own name to link " + to_text(link.own) +
+                            "; is clusterd running with the same --node on both nodes?");
         }
         if (!same_host(source, link.peer) || header->link != index)
             return drop_bad(link, source, "a heartbeat that belongs to another link");
@@ -197,7 +229,10 @@ struct Links::Impl {
         if (!heartbeat) return drop_bad(link, source, heartbeat.error());
         if (!link.replay.accept(header->incarnation, header->counter, peer_incarnation)) {
             ++count.dropped_replay;
-            return;
+            Drops& drops = link.drops[static_cast<std::size_t>(Drop::replay)];
+            return count_drop(drops, loop.now().mono,
+                              to_text(source) + " sends heartbeats to link " + to_text(link.own) +
+                                  " that came before; does something on the network repeat packets, or play recorded ones?");
         }
         ++count.received;
         link.info.last_heard = loop.now().mono;
@@ -206,7 +241,30 @@ struct Links::Impl {
 
     void drop_bad(Link& link, SocketAddress const& source, std::string const& why) {
         ++link.info.counters.dropped_bad;
-        if (same_host(source, link.peer)) rarely(link, to_text(source) + " sent to link " + to_text(link.own) + ": " + why);
+        if (same_host(source, link.peer))
+            return drop(link, Drop::bad_from_peer, to_text(source) + " sent to link " + to_text(link.own) + ": " + why);
+        Drops& drops = link.drops[static_cast<std::size_t>(Drop::stranger)];
+        count_drop(drops, loop.now().mono,
+                   to_text(source) + " sends to link " + to_text(link.own) + ", which expects only its peer " + to_text(link.peer) +
+                       "; let the firewall keep others from port " + std::to_string(link.info.port));
+    }
+
+    void drop(Link& link, Drop kind, std::string text) {
+        count_drop(link.drops[static_cast<std::size_t>(kind)], loop.now().mono, text);
+        rarely(link, std::move(text));
+    }
+
+    std::vector<std::string> warnings() const {
+        std::vector<std::string> all;
+        Instant const now = loop.now().mono;
+        for (auto const& link : links)
+            for (std::size_t kind = 0; kind < link->drops.size(); ++kind) {
+                Drops const& d = link->drops[kind];
+                if (d.count == 0 || now - d.last > shown_for) continue;
+                if (kind == static_cast<std::size_t>(Drop::replay) && std::max(d.lately, d.before) < odd_repeats) continue;
+                all.push_back(packets(d.count) + " dropped: " + d.why);
+            }
+        return all;
     }
 
     void rarely(Link& link, std::string text) {
@@ -234,6 +292,10 @@ void Links::send(Heartbeat const& heartbeat) {
 bool Links::up(int link) const {
     auto const i = static_cast<std::size_t>(link);
     return i < impl_->links.size() && impl_->up(*impl_->links[i]);
+}
+
+std::vector<std::string> Links::warnings() const {
+    return impl_->warnings();
 }
 
 std::vector<LinkInfo> Links::info() const {

@@ -50,6 +50,8 @@ public:
 
     void send(Heartbeat const& heartbeat);  // on every link, now
     std::vector<LinkInfo> info() const;
+    // For status: what was dropped within the last minute, how much of it, and what to do. Empty: nothing worth a word.
+    std::vector<std::string> warnings() const;
     bool up(int link) const;
 
 private:

@@ -49,6 +49,20 @@ void filter_replies(int fd, int family) {
 
 }  // namespace
 
+std::optional<EchoReply> read_echo_reply(std::string_view packet, int family, bool with_ip_header) {
+    if (with_ip_header) {
+        if (packet.size() < sizeof(iphdr)) return std::nullopt;
+        std::size_t const header = static_cast<std::size_t>(static_cast<unsigned char>(packet[0]) & 15) * 4;
+        if (header < sizeof(iphdr) || header > packet.size()) return std::nullopt;
+        packet.remove_prefix(header);
+    }
+    EchoMessage m;
+    if (packet.size() < sizeof m) return std::nullopt;
+    std::memcpy(static_cast<void*>(&m), packet.data(), sizeof m);
+    if (m.type != (family == AF_INET ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY)) return std::nullopt;
+    return EchoReply{ntohs(m.sequence), m.cookie};
+}
+
 Pinger::Pinger(Loop& loop, std::string interface, std::vector<std::string> const& targets, int misses,
                std::function<void()> answered)
     : loop_(loop), interface_(std::move(interface)), misses_(misses), answered_(std::move(answered)) {
@@ -81,6 +95,7 @@ bool Pinger::open(int family) {
         s.fd.reset(::socket(family, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
     }
     if (!s.fd) {
+        out_of_room_ = errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
         if (errno == EACCES || errno == EPERM) {
             able_ = false;
             why_ = "neither ICMP nor raw sockets are allowed here (run as root, or allow the group in net.ipv4.ping_group_range)";
@@ -97,6 +112,7 @@ bool Pinger::open(int family) {
 
 void Pinger::ping() {
     for (Target& t : targets_) {
+        if (able_ && !open(t.address.family()) && out_of_room_) continue;  // not asked: that says nothing about the network
         if (t.waiting) t.missed = std::min(t.missed + 1, misses_);
         t.waiting = true;
         if (able_ && open(t.address.family())) send(t);
@@ -128,24 +144,15 @@ void Pinger::readable(int family) {
             if (errno == EAGAIN || errno == EWOULDBLOCK) return;
             return restart();  // ENETDOWN and the like: new sockets with the next ping
         }
-        take(family, buffer, static_cast<std::size_t>(n), source);
+        take(family, {buffer, static_cast<std::size_t>(n)}, source);
     }
 }
 
-void Pinger::take(int family, char const* data, std::size_t size, SocketAddress const& source) {
-    if (family == AF_INET && socket_of(family).raw) {
-        if (size < sizeof(iphdr)) return;
-        std::size_t const header = static_cast<std::size_t>(static_cast<unsigned char>(data[0]) & 15) * 4;
-        if (header < sizeof(iphdr) || header > size) return;
-        data += header;
-        size -= header;
-    }
-    EchoMessage m;
-    if (size < sizeof m) return;
-    std::memcpy(static_cast<void*>(&m), data, sizeof m);
-    if (m.type != (family == AF_INET ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY)) return;
+void Pinger::take(int family, std::string_view packet, SocketAddress const& source) {
+    auto const reply = read_echo_reply(packet, family, family == AF_INET && socket_of(family).raw);
+    if (!reply) return;
     for (Target& t : targets_) {
-        if (!same_host(source, t.address) || m.cookie != t.cookie || ntohs(m.sequence) != t.sequence) continue;
+        if (!same_host(source, t.address) || reply->cookie != t.cookie || reply->sequence != t.sequence) continue;
         t.waiting = false;
         bool const was_silent = t.missed >= misses_;
         t.missed = 0;

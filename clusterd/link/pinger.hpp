@@ -7,10 +7,19 @@
 
 #include <array>
 #include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace clusterd {
+
+struct EchoReply {
+    std::uint16_t sequence = 0;
+    std::array<unsigned char, 16> cookie{};
+};
+// What came as ICMP (behind an IPv4 header where the socket is a raw one): an answer to an echo, or none.
+std::optional<EchoReply> read_echo_reply(std::string_view packet, int family, bool with_ip_header);
 
 class Pinger {
 public:
@@ -44,7 +53,7 @@ private:
     bool open(int family);
     void send(Target& target);
     void readable(int family);
-    void take(int family, char const* data, std::size_t size, SocketAddress const& source);
+    void take(int family, std::string_view packet, SocketAddress const& source);
 
     Loop& loop_;
     std::string interface_;
@@ -53,6 +62,7 @@ private:
     std::vector<Target> targets_;
     std::array<Socket, 2> sockets_;
     bool able_ = true;
+    bool out_of_room_ = false;  // the last socket that couldn't be opened: for want of files or memory
     std::string why_;
 };
 

@@ -206,6 +206,7 @@ struct SyncChannel::Impl : Session::Owner {
         }
         current = taken;
         told.clear();
+        info.problem.clear();
         ++info.sessions;
         callbacks.up(session.peer());
     }
@@ -223,12 +224,14 @@ struct SyncChannel::Impl : Session::Owner {
             if (loop.now().mono - session.opened() > longest_pause) pause = first_pause;
             current.reset();
             connect_later();
-            callbacks.down("sync channel with " + where + " ended: " + reason);
+            info.problem = "sync channel with " + where + " ended: " + reason;
+            callbacks.down(info.problem);
             return;
         }
         if (!take_pending(session)) return;
         ++info.refused;
-        note_once("sync channel with " + where + ": " + reason);
+        info.problem = "sync channel with " + where + ": " + reason;
+        note_once(info.problem);
         connect_later();
     }
 };

@@ -24,6 +24,7 @@ struct SyncInfo {
     Instant since = long_ago;
     std::uint64_t sessions = 0;  // so far
     std::uint64_t refused = 0;   // connections that never got as far as that
+    std::string problem;         // why there is no session: of the last attempt; empty with one
     std::uint64_t frames_sent = 0, frames_received = 0;
 };
 

@@ -60,6 +60,7 @@ Result<DiskSession::Slots> DiskSession::read_front_once() {
     slots.cluster = header_.uuid;
     for (auto const node : both_nodes) {
         auto slot = decode_slot(front.view().substr(header_.geometry.slot(node), slot_bytes), header_.binding(), node, &key_);
+        if (!slot && slot.error().find("install the same clusterd") != std::string::npos) return about(slot.error());
         if (!slot)
             return about(slot.error() + ". Both nodes need the same key; if the disk is damaged, stop clusterd on both nodes and run: clusterctl quorum init " +
                          settings_.path + " --cluster " + settings_.cluster + " --force " + settings_.path);
@@ -94,7 +95,7 @@ Result<Done> DiskSession::check_not_back(NodeIndex node, Slot const& slot) const
         return about(whose + ", this node's own, isn't what was written: the disk lost the write, or a second clusterd runs as this node");
     if (slot.incarnation == 0 && seen.incarnation != 0) return about(whose + " was wiped: the disk lost a write or was cleared");
     bool const older = slot.alone_term < seen.alone_term || (slot.incarnation == seen.incarnation && slot.beat < seen.beat);
-    if (older) return about(whose + " is older than it was (beat " + std::to_string(slot.beat) + " after " + std::to_string(seen.beat) + "): the disk lost a write or was set back");
+    if (older) return about(whose + " is older than it was (beat " + std::to_string(slot.beat) + " after " + std::to_string(seen.beat) + "): the disk lost a write or was set back to an old copy. Once its storage is sound, and both nodes are up: systemctl reload clusterd on both");
     return Done{};
 }
 

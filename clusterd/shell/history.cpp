@@ -70,13 +70,26 @@ bool History::take(FailoverRecord const& f) {
 void History::keep(EventRecord const& e) {
     events_.push_back(e);
     if (events_.size() > events_kept) events_.pop_front();
-    store_.run([file = event_file_, line = event_json(e)] { (void)file->append(line); });
+    write(event_file_, event_json(e));
 }
 
 void History::keep(FailoverRecord const& f) {
     failovers_.push_back(f);
     if (failovers_.size() > failovers_kept) failovers_.pop_front();
-    store_.run([file = failover_file_, line = failover_json(f)] { (void)file->append(line); });
+    write(failover_file_, failover_json(f));
+}
+
+void History::write(std::shared_ptr<Journal> file, std::string line) {
+    store_.run([writing = writing_, file = std::move(file), line = std::move(line)] {
+        auto const written = file->append(line);
+        std::lock_guard const guard(writing->mutex);
+        writing->error = written ? "" : written.error();
+    });
+}
+
+std::string History::last_error() const {
+    std::lock_guard const guard(writing_->mutex);
+    return writing_->error;
 }
 
 std::vector<EventRecord> History::events(std::string const& after_id, std::size_t limit) const {

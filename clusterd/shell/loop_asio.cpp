@@ -9,6 +9,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include <fcntl.h>
 #include <sys/timerfd.h>
@@ -46,18 +47,34 @@ int local_minute(std::int64_t wall_ms) {
     return answer;
 }
 
+// The kernel has no room for one more just now; that passes.
+bool out_of_room(int error) {
+    return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOSPC;
+}
+
 // Kept alive by its handle and by the operation under way; `wanted` ends with the handle.
 struct Watch : std::enable_shared_from_this<Watch> {
-    Watch(asio::io_context& io, int fd, stream_descriptor::wait_type what, std::function<void()> callback)
-        : descriptor(io), kind(what), ready(std::move(callback)) {
+    Watch(asio::io_context& io, int watched, stream_descriptor::wait_type what, std::function<void()> callback)
+        : descriptor(io), again(io), fd(watched), kind(what), ready(std::move(callback)) {}
+
+    // Where files have run out it begins as soon as there is one again: late, but nobody's end.
+    void start() {
+        int const failed = open_copy();
+        if (failed == 0) return arm();
+        if (!out_of_room(failed)) throw std::system_error(failed, std::generic_category(), "watching a descriptor");
+        again.expires_after(std::chrono::milliseconds(50));
+        again.async_wait([self = shared_from_this()](boost::system::error_code cancelled) {
+            if (!cancelled && self->wanted) self->start();
+        });
+    }
+
+    int open_copy() {
         int const copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-        if (copy < 0) throw std::system_error(errno, std::generic_category(), "watching a descriptor");
+        if (copy < 0) return errno;
         boost::system::error_code failed;
         descriptor.assign(copy, failed);
-        if (failed) {
-            close(copy);
-            throw std::system_error(failed.value(), std::generic_category(), "watching a descriptor");
-        }
+        if (failed) close(copy);
+        return failed.value();
     }
 
     void arm() {
@@ -69,6 +86,8 @@ struct Watch : std::enable_shared_from_this<Watch> {
     }
 
     stream_descriptor descriptor;
+    asio::steady_timer again;
+    int fd;
     stream_descriptor::wait_type kind;
     std::function<void()> ready;
     bool wanted = true;
@@ -78,6 +97,7 @@ struct WatchHandle final : Loop::Handle {
     explicit WatchHandle(std::shared_ptr<Watch> w) : watch(std::move(w)) {}
     ~WatchHandle() override {
         watch->wanted = false;
+        watch->again.cancel();
         boost::system::error_code ignored;
         watch->descriptor.close(ignored);
     }
@@ -181,7 +201,7 @@ public:
 private:
     HandlePtr watch(int fd, stream_descriptor::wait_type kind, std::function<void()> ready) {
         auto made = std::make_shared<Watch>(io_, fd, kind, std::move(ready));
-        made->arm();
+        made->start();
         return std::make_unique<WatchHandle>(std::move(made));
     }
 

@@ -13,7 +13,6 @@
 #include <malloc.h>
 #include <sched.h>
 #include <sodium.h>
-#include <sstream>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -32,12 +31,14 @@ int inherited_fd(char const* variable) {
     return std::atoi(text);
 }
 
+// At most one byte more than is allowed, whatever it is (a device, a fifo): parse_config then says that it is too large.
 Result<std::string> read_file(std::string const& path) {
     std::ifstream in(path, std::ios::binary);
     if (!in) return Error{path + " can't be read: is it there, and readable?"};
-    std::ostringstream text;
-    text << in.rdbuf();
-    return text.str();
+    std::string text(config_max_bytes + 1, '\0');
+    in.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<std::size_t>(in.gcount()));
+    return text;
 }
 
 // The file seeds the first start; once a decision is stored, its configuration counts and a bad file is only worth a warning.

@@ -326,6 +326,11 @@ Status Worker::status() {
             link.last_heard_ms = heard;
         }
     }
+    for (auto& w : links_->warnings()) s.warnings.push_back(std::move(w));
+    // Without a link that works it is no wonder, and said there.
+    bool const any_link = std::any_of(links.begin(), links.end(), [](LinkInfo const& l) { return l.up; });
+    if (SyncInfo const sync = replica_->info(); any_link && !sync.up && !sync.problem.empty())
+        s.warnings.push_back("no decision reaches the other node: " + sync.problem);
     if (quorum_) {
         QuorumHealth const health = quorum_->health();
         if (health.state == QuorumState::uninitialised || (health.state == QuorumState::failed && !health.message.empty())) {
@@ -342,7 +347,10 @@ Status Worker::status() {
         else if (reads.count > 0) s.quorum.latency_ms = to_ms(reads.p50);
     }
     if (!addresses_.empty() && gate_->state() != Gate::State::active) s.warnings.push_back("the address gate does not stand: " + gate_->reason());
-    if (std::string const error = store_->last_error(); !error.empty()) s.warnings.push_back("the state directory can't be written: " + error);
+    if (std::string const error = store_->last_error(); !error.empty())
+        s.warnings.push_back("the state directory can't be written: " + error + "; until it can, nothing new is decided or taken over here");
+    if (std::string const error = history_->last_error(); !error.empty())
+        s.warnings.push_back("events and failovers are not kept over a restart: " + error);
     for (auto const& w : warnings_) s.warnings.push_back(w);
     return s;
 }

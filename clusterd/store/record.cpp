@@ -28,10 +28,14 @@ std::string repeated(std::string const& one) {
     return out;
 }
 
-std::optional<Commit> decode_sector(std::string_view one) {
+std::optional<Commit> decode_sector(std::string_view one, std::uint32_t& newer) {
     if (!seal_is_right(one)) return std::nullopt;
     wire::Reader r(one);
-    if (r.raw(commit_magic.size()) != commit_magic || r.u32() != version) return std::nullopt;
+    if (r.raw(commit_magic.size()) != commit_magic) return std::nullopt;
+    if (std::uint32_t const v = r.u32(); v != version) {
+        newer = v;
+        return std::nullopt;
+    }
     Commit c;
     c.sequence = r.u64();
     c.terms.highest = r.u64();
@@ -45,6 +49,10 @@ std::optional<Commit> decode_sector(std::string_view one) {
 }
 
 }  // namespace
+
+std::string another_version(std::uint32_t found) {
+    return "its format is version " + std::to_string(found) + ", this program reads " + std::to_string(version) + "; install the clusterd that wrote it";
+}
 
 Hash hash_of(std::string_view bytes) { return hash_config(bytes); }
 
@@ -65,7 +73,7 @@ std::string encode_commit(Commit const& commit) {
 CommitBlock decode_commit(std::string_view bytes) {
     CommitBlock out;
     for (std::size_t at = 0; at + sector <= bytes.size() && at < block; at += sector) {
-        auto const one = decode_sector(bytes.substr(at, sector));
+        auto const one = decode_sector(bytes.substr(at, sector), out.newer);
         if (!one) continue;
         ++out.right;
         if (out.newest && out.newest->sequence != one->sequence) out.mixed = true;
@@ -90,7 +98,7 @@ Result<StoreId> decode_identity(std::string_view bytes) {
         wire::Reader r(one);
         if (r.raw(identity_magic.size()) != identity_magic) continue;
         if (std::uint32_t const v = r.u32(); v != version)
-            return Error{"its format is version " + std::to_string(v) + ", this program reads " + std::to_string(version)};
+            return Error{another_version(v)};
         if (StoreId const id = r.u64(); id != 0) return id;
     }
     return Error{"it is damaged"};
@@ -113,7 +121,7 @@ Result<std::string_view> decode_decision_file(std::string_view bytes, Commit con
     wire::Reader r(bytes.substr(0, decision_header_bytes));
     if (r.raw(decision_magic.size()) != decision_magic) return Error{"it doesn't begin as a stored decision does"};
     if (std::uint32_t const v = r.u32(); v != version)
-        return Error{"its format is version " + std::to_string(v) + ", this program reads " + std::to_string(version)};
+        return Error{another_version(v)};
     std::uint64_t const length = r.u64();
     Hash const sum = r.bytes<32>();
     if (length != named.length || sum != named.decision) return Error{"it isn't the decision that the newest record of terms names"};

@@ -30,6 +30,7 @@ struct CommitBlock {
     std::optional<Commit> newest;  // of the right sectors
     int right = 0;                 // of eight
     bool mixed = false;            // right ones of two writes: torn
+    std::uint32_t newer = 0;       // a whole sector is of this format, which is another than ours; 0: none is
 };
 CommitBlock decode_commit(std::string_view bytes);
 
@@ -44,5 +45,7 @@ std::string encode_decision_file(std::string_view decision);
 Result<std::string_view> decode_decision_file(std::string_view bytes, Commit const& named);
 
 Hash hash_of(std::string_view bytes);
+
+std::string another_version(std::uint32_t found);  // why a record of that format isn't read, and what to do
 
 }  // namespace clusterd::store

@@ -31,7 +31,8 @@ std::optional<Hash> config_of(std::string const& name) {
 }
 
 // What helps when the store can't be used. Never an older copy: a node that forgets a term can break the cluster's promise.
-std::string advice(std::string const& dir) {
+std::string advice(std::string const& dir, std::string_view why = {}) {
+    if (why.find("install the ") != std::string_view::npos) return {};  // of another version: nothing is damaged, nothing to be emptied
     return ". Starting with an older state could put a group online twice, so the start is refused. If the disk is sound, empty " + dir +
            ": the node comes back with a blank store and gets its state from the other node";
 }
@@ -90,7 +91,9 @@ Result<Done> StateStore::State::create() {
     for (int copy = 0; copy < 2; ++copy)
         if (dir.has(terms_name(copy))) {
             auto const old = dir.read(terms_name(copy), store::block);
-            auto const newest = old ? store::decode_commit(*old).newest : std::nullopt;
+            auto const found = old ? store::decode_commit(*old) : store::CommitBlock{};
+            if (found.newer != 0) return Error{dir.path(terms_name(copy)) + ": " + store::another_version(found.newer)};
+            auto const& newest = found.newest;
             if (!old || (newest && newest->sequence > 2))
                 return Error{dir.path("store") + " is missing, but " + dir.path(terms_name(copy)) + " is there" + advice(options.dir)};
         }
@@ -120,6 +123,7 @@ Result<Done> StateStore::State::read_terms(std::vector<std::string>& warnings) {
         auto const bytes = dir.read(terms_name(copy), store::block);
         if (!bytes) return Error{bytes.error() + advice(options.dir)};
         auto const found = store::decode_commit(*bytes);
+        if (found.newer != 0) return Error{dir.path(terms_name(copy)) + ": " + store::another_version(found.newer)};
         if (found.right == 0)
             return Error{dir.path(terms_name(copy)) + " is damaged in every sector, which no interrupted write does, and it may have been the newest" + advice(options.dir)};
         if (found.mixed) warnings.push_back(dir.path(terms_name(copy)) + ": its last write never finished; repaired");
@@ -152,9 +156,9 @@ Result<DecisionPtr> StateStore::State::read_decision() {
     auto file = dir.read(name, store::decision_header_bytes + store::max_decision);
     if (!file) return Error{file.error() + advice(options.dir)};
     auto const content = store::decode_decision_file(*file, committed);
-    if (!content) return Error{dir.path(name) + ": " + content.error() + advice(options.dir)};
+    if (!content) return Error{dir.path(name) + ": " + content.error() + advice(options.dir, content.error())};
     auto decoded = decode_decision(*content);
-    if (!decoded) return Error{dir.path(name) + ": " + decoded.error() + advice(options.dir)};
+    if (!decoded) return Error{dir.path(name) + ": " + decoded.error() + advice(options.dir, decoded.error())};
     decision_bytes = std::string(*content);
     if (decoded->config != Hash{}) {
         std::string const config_file = config_name(decoded->config);
@@ -286,7 +290,7 @@ Result<std::unique_ptr<StateStore>> StateStore::open(Options options, Loop& loop
     auto const identity = s.dir.read("store", store::block);
     if (!identity) return Error{identity.error() + advice(s.options.dir)};
     auto const id = store::decode_identity(*identity);
-    if (!id) return Error{s.dir.path("store") + ": " + id.error() + advice(s.options.dir)};
+    if (!id) return Error{s.dir.path("store") + ": " + id.error() + advice(s.options.dir, id.error())};
     loaded.id = *id;
     if (auto const read = s.read_terms(loaded.warnings); !read) return Error{read.error()};
     if (auto const read = s.read_configs(loaded.warnings); !read) return Error{read.error()};

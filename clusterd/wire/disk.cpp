@@ -9,6 +9,7 @@ namespace {
 constexpr std::string_view header_magic = "clusterd";
 constexpr std::string_view area_magic = "clusarea";
 constexpr std::uint32_t version = 1;
+constexpr char newer_elsewhere[] = "; install the same clusterd on both nodes";
 constexpr std::size_t header_checksum_at = disk_block - 32;
 constexpr std::size_t area_mac_at = area_header_bytes - 32;
 constexpr std::uint64_t max_area = 1u << 30;
@@ -56,7 +57,7 @@ Result<DiskHeader> decode_disk_header(std::string_view block) {
     wire::Reader r(block.substr(0, header_checksum_at));
     r.raw(header_magic.size());
     if (std::uint32_t const v = r.u32(); v != version)
-        r.fail("its format is version " + std::to_string(v) + ", this program reads " + std::to_string(version));
+        r.fail("its format is version " + std::to_string(v) + ", this program reads " + std::to_string(version) + newer_elsewhere);
     DiskHeader h;
     h.uuid = r.bytes<16>();
     h.disk = r.u64();
@@ -103,7 +104,7 @@ Result<AreaHeader> decode_area_header(std::string_view bytes, std::uint64_t area
     wire::Reader r(bytes.substr(0, area_mac_at));
     r.raw(area_magic.size());
     if (std::uint32_t const v = r.u32(); v != version)
-        r.fail("its format is version " + std::to_string(v) + ", this program reads " + std::to_string(version));
+        r.fail("its format is version " + std::to_string(v) + ", this program reads " + std::to_string(version) + newer_elsewhere);
     AreaHeader h;
     h.kind = r.enumeration(AreaKind::config);
     if (r.ok() && h.kind != AreaKind::decision && h.kind != AreaKind::config) r.fail("an area of kind 0");

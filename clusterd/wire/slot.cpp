@@ -11,6 +11,7 @@ namespace {
 // [fields, zeros | checksum 32 | MAC 32]
 constexpr std::string_view magic = "clusslot";
 constexpr std::uint32_t version = 1;
+constexpr char newer_elsewhere[] = "; install the same clusterd on both nodes";
 constexpr std::size_t checksum_at = slot_bytes - 64;
 constexpr std::size_t mac_at = slot_bytes - 32;
 
@@ -55,7 +56,7 @@ Result<Slot> decode_slot(std::string_view bytes, DiskBinding const& on, NodeInde
     wire::Reader r(bytes.substr(0, checksum_at));
     if (r.raw(magic.size()) != magic) r.fail("it doesn't begin as a slot does");
     if (std::uint32_t const v = r.u32(); v != version)
-        r.fail("its format is version " + std::to_string(v) + ", this program reads " + std::to_string(version));
+        r.fail("its format is version " + std::to_string(v) + ", this program reads " + std::to_string(version) + newer_elsewhere);
     if (r.node() != node) r.fail("it is the other node's");
     Slot slot;
     slot.state = r.enumeration(Role::alone);  // there is no `joined` on disk

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <cstdlib>
 #include <filesystem>
@@ -118,6 +119,21 @@ TEST_F(Http, RefusedIsAFailure) {
     CheckOutcome const outcome = check({{"url", "http://127.0.0.1:" + std::to_string(port.port()) + "/"}});
     EXPECT_EQ(outcome.result, Health::failed);
     EXPECT_NE(outcome.message.find("http://127.0.0.1"), std::string::npos) << outcome.message;
+}
+
+// A node that has run out of files must not take its service for dead and move it away.
+TEST_F(Http, WithoutAFileForItsSocketItIsUnknown) {
+    auto const server = answering("HTTP/1.1 200 OK\r\n\r\n");
+    ASSERT_EQ(check({{"url", server->url()}}).result, Health::ok);
+    rlimit before{};
+    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+    rlimit const none{3, before.rlim_max};  // what is open stays open
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+    auto const outcome = check({{"url", server->url()}});
+    setrlimit(RLIMIT_NOFILE, &before);
+    EXPECT_EQ(outcome.result, Health::unknown) << outcome.message;
+    EXPECT_NE(outcome.message.find("no socket: Too many open files"), std::string::npos) << outcome.message;
+    EXPECT_EQ(check({{"url", server->url()}}).result, Health::ok);
 }
 
 TEST_F(Http, NoAnswerInTimeIsAFailureInTime) {

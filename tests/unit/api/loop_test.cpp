@@ -5,8 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <algorithm>
+#include <cerrno>
 #include <thread>
 
 namespace clusterd {
@@ -162,6 +165,34 @@ TEST(AsioLoop, NowIsTheBootClockAndTheLocalMinute) {
 TEST(AsioLoop, ClosedDescriptorIsAnError) {
     auto const loop = make_loop();
     EXPECT_THROW(loop->on_readable(-1, [] {}), std::system_error);
+}
+
+// A daemon that dies because its files have run out would turn somebody else's leak into an outage.
+TEST(AsioLoop, WithoutAFreeDescriptorAWatchBeginsLater) {
+    auto const loop = make_loop();
+    Limit const limit(*loop);
+    int ends[2];
+    ASSERT_EQ(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    std::vector<int> hoard;
+    rlimit before{};
+    getrlimit(RLIMIT_NOFILE, &before);
+    rlimit const few{std::min<rlim_t>(before.rlim_cur, 64), before.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &few);
+    for (int fd; (fd = dup(ends[0])) >= 0;) hoard.push_back(fd);
+    ASSERT_EQ(errno, EMFILE);
+    bool seen = false;
+    auto const watch = loop->on_readable(ends[0], [&] { seen = true, loop->stop(); });
+    auto dropped = loop->on_readable(ends[0], [] { ADD_FAILURE() << "its handle is gone"; });
+    dropped.reset();
+    ASSERT_EQ(write(ends[1], "x", 1), 1);
+    auto const later = loop->at(loop->now().mono + 120ms, [&] {
+        EXPECT_FALSE(seen);
+        for (int const fd : hoard) close(fd);
+    });
+    loop->run();
+    EXPECT_TRUE(seen);
+    setrlimit(RLIMIT_NOFILE, &before);
+    close(ends[0]), close(ends[1]);
 }
 
 }  // namespace

@@ -26,6 +26,11 @@ struct Node {
             if (n.find(part) != std::string::npos) return true;
         return false;
     }
+    bool warns(std::string const& part) const {
+        for (auto const& w : links.warnings())
+            if (w.find(part) != std::string::npos) return true;
+        return false;
+    }
     std::vector<std::pair<Heartbeat, int>> heard;
     std::vector<std::string> notes;
     Links links;
@@ -105,6 +110,27 @@ TEST(Links, AReplayedPacketCountsOnce) {
     for (int i = 0; i < 3; ++i) peer.send(second, spec.nodes[0].links[0]), peer.send(first, spec.nodes[0].links[0]);
     ASSERT_TRUE(loop.run_until([&] { return a.links.info()[0].counters.dropped_replay == 4; }));
     EXPECT_EQ(a.heard.size(), 2U);
+    EXPECT_TRUE(a.links.warnings().empty()) << "a few copies are any network's doing";
+    for (int i = 0; i < 20; ++i) peer.send(first, spec.nodes[0].links[0]);
+    ASSERT_TRUE(loop.run_until([&] { return a.links.info()[0].counters.dropped_replay == 24; }));
+    EXPECT_TRUE(a.warns("24 packets were dropped")) << "somebody plays recorded packets";
+    EXPECT_EQ(a.heard.size(), 2U);
+}
+
+TEST(Links, ANewerFormatIsSaidWithWhatToDo) {
+    TestLoop loop;
+    Spec const spec = pair_spec();
+    Node a(loop, spec, NodeIndex::a);
+    RawSocket peer(spec.nodes[1].links[0]);
+    ASSERT_TRUE(peer.bound);
+    std::string newer = seal_heartbeat(heartbeat_of(NodeIndex::b), cluster_tag("pair"), 0, 1, subkey(test_key(), Purpose::heartbeat));
+    newer[3] = 2;
+    newer += "what a later version adds";
+    peer.send(newer, spec.nodes[0].links[0]);
+    ASSERT_TRUE(loop.run_until([&] { return a.links.info()[0].counters.dropped_bad == 1; }));
+    EXPECT_TRUE(a.noted("version 2") && a.noted("install the same clusterd on both nodes"));
+    EXPECT_TRUE(a.warns("version 2"));
+    EXPECT_TRUE(a.heard.empty());
 }
 
 TEST(Links, StrangersForeignersAndMirrorsAreCountedAndDropped) {
@@ -132,6 +158,11 @@ TEST(Links, StrangersForeignersAndMirrorsAreCountedAndDropped) {
     EXPECT_TRUE(a.heard.empty());
     EXPECT_FALSE(a.links.up(0));
     EXPECT_TRUE(a.noted("another cluster"));
+    EXPECT_TRUE(a.warns("1 packet was dropped: 127.0.0.2") && a.warns("clusters on one network need addresses or ports of their own"));
+    EXPECT_TRUE(a.warns("same --node on both nodes"));
+    EXPECT_TRUE(a.warns("5 packets were dropped: 127.0.0.2"));
+    EXPECT_TRUE(a.warns("1 packet was dropped: 127.0.0.3") && a.warns("expects only its peer"));
+    EXPECT_EQ(a.links.warnings().size(), 4U);
     peer.send(good, to);  // and it still works
     ASSERT_TRUE(loop.run_until([&] { return a.heard.size() == 1; }));
 }
@@ -144,6 +175,7 @@ TEST(Links, AnotherKeyIsNotedOnce) {
     ASSERT_TRUE(loop.run_until([&] { return a.links.info()[0].counters.dropped_bad == 5; }));
     EXPECT_TRUE(a.noted("same key file"));
     EXPECT_EQ(a.notes.size(), 1U);
+    EXPECT_TRUE(a.warns("5 packets were dropped") && a.warns("same key file"));
 }
 
 TEST(Links, AWorkerThatRestartsGoesOnWithHigherCounters) {

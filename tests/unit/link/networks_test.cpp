@@ -1,8 +1,11 @@
 // Carrier and ping targets: on loopback, and on cables between two namespaces.
 #include "clusterd/link/networks.hpp"
 
+#include "clusterd/link/pinger.hpp"
 #include "tests/unit/link/cables.hpp"
 #include "tests/unit/link/test_loop.hpp"
+
+#include <sys/resource.h>
 
 namespace clusterd {
 namespace {
@@ -41,6 +44,25 @@ TEST(Networks, TellOfEachOnceAtTheStart) {
     EXPECT_EQ(w.message[1], "network net-nosuch0: interface nosuch0 doesn't exist");
     loop.run_for(300ms);
     EXPECT_EQ(w.calls, 2);
+}
+
+// A network that this node can't ask for want of a file is not a network that is down: its addresses must not move.
+TEST(Pinger, WithoutAFileForItsSocketNothingIsMissed) {
+    TestLoop loop;
+    Pinger pinger(loop, "lo", {"127.0.0.1"}, 2, [] {});
+    pinger.ping();
+    if (!pinger.able()) GTEST_SKIP() << "neither ICMP nor raw sockets are allowed here: pings were NOT tried";
+    pinger.restart();  // as after ENETDOWN: the next ping wants a new socket
+    rlimit before{};
+    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+    rlimit const none{3, before.rlim_max};  // what is open stays open
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+    for (int i = 0; i < 5; ++i) pinger.ping();
+    setrlimit(RLIMIT_NOFILE, &before);
+    EXPECT_TRUE(pinger.any_answers());
+    Pinger nobody(loop, "lo", {"192.0.2.1"}, 2, [] {});
+    for (int i = 0; i < 5; ++i) nobody.ping();
+    EXPECT_FALSE(nobody.any_answers()) << "one that was asked and is silent still counts";
 }
 
 class NetworksOnCables : public testing::TestWithParam<bool> {

@@ -16,7 +16,9 @@
 
 using namespace clusterd;
 using namespace clusterd::test;
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 namespace {
 
@@ -307,6 +309,35 @@ TEST_F(Store, AMissingIdentityIsRefusedWhereThereIsState) {
     EXPECT_THAT(open_error(), HasSubstr("is missing"));
     for (auto const& name : {"terms.0", "terms.1", "decision.0", "decision.1"}) std::filesystem::remove(file(name));
     EXPECT_TRUE(open().created) << "emptied: a blank store";
+}
+
+// After a downgrade: the state is whole, and the last thing to do is to empty it.
+TEST_F(Store, WhatALaterVersionWroteIsRefusedAndNobodyIsToldToEmptyIt) {
+    open();
+    ASSERT_TRUE(persist(terms(5), decision_of({5, 1}, config_of("<c/>"))).ok);
+    store.reset();
+    auto const of_version_2 = [this](std::string const& name) {
+        std::string bytes = read_bytes(file(name), 0, store::block);
+        for (std::size_t at = 0; at + store::sector <= bytes.size(); at += store::sector) {
+            std::string one = bytes.substr(at, store::sector - 32);
+            one[8] = 2;
+            Hash const sum = store::hash_of(one);
+            one.append(reinterpret_cast<char const*>(sum.data()), sum.size());
+            bytes.replace(at, store::sector, one);
+        }
+        write_bytes(file(name), 0, bytes);
+    };
+    auto const refused = [&](std::string const& name) {
+        EXPECT_THAT(open_error(), AllOf(HasSubstr(name), HasSubstr("version 2"), HasSubstr("install the clusterd that wrote it"), Not(HasSubstr("empty"))));
+    };
+    of_version_2("terms.1");
+    refused("terms.1");
+    std::string const identity = read_bytes(file("store"), 0, store::block);
+    std::filesystem::remove(file("store"));
+    refused("terms.1");
+    write_bytes(file("store"), 0, identity);
+    of_version_2("store");
+    refused("store");
 }
 
 TEST_F(Store, ACreationThatWasCutShortIsDoneAgain) {
