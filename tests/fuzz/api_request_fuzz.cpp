@@ -38,6 +38,8 @@ void read_rest(std::string_view text) {
     if (auto const p = parse_progress(text)) (void)progress_json(*p);
     if (auto const e = parse_events(text)) (void)events_json(*e);
     if (auto const f = parse_failovers(text)) (void)failovers_json(*f);
+    if (auto const f = parse_failover(text)) (void)failover_json(*f);  // a line of the history in the state directory
+    (void)parse_accepted(text);
     if (auto const t = parse_timing(text)) (void)timing_json(*t);
     (void)parse_force(text);
 }

@@ -1,9 +1,4 @@
 // libFuzzer's entry to the configuration: any bytes give a valid spec or problems, and nothing crashes, hangs or leaks.
-//
-// Not built by default. From the source directory, with clang and tests/unit/config/data/broken and config/examples as corpus:
-//   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz/config_fuzz.cpp config/*.cpp -ltinyxml2 -lfmt -o
-//   config_fuzz
-//   ./config_fuzz -max_total_time=60 -max_len=65536 CORPUS config/examples tests/unit/config/data/broken
 #include "config/parse.hpp"
 
 #include <cstdio>
