@@ -162,11 +162,11 @@ class Node:
 
     # ---- the daemon
 
-    def start(self, wait=True):
-        """clusterd, as its unit would start it; waits until its socket answers."""
+    def start(self, wait=True, under=()):
+        """clusterd, as its unit would start it; waits until its socket answers. under: a command that executes it (env, prlimit)."""
         with open(self.log, "a") as log:
             self.daemon = subprocess.Popen(
-                self._command([self.lab.program("clusterd"), "--node", self.name, "--config", "/run/lab/cluster.xml", "--state-dir", "/run/lab/state",
+                self._command([*under, self.lab.program("clusterd"), "--node", self.name, "--config", "/run/lab/cluster.xml", "--state-dir", "/run/lab/state",
                                "--run-dir", "/run/clusterd", "--key", "/run/lab/key", "--log-format", "text"]),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=self._enter_cgroup, env=environment(), start_new_session=True)
         self.entered = identity(self.daemon.pid)
@@ -174,6 +174,19 @@ class Node:
         self.lab.save()
         if wait:
             wait_for(f"{self.name}'s clusterd to answer", self.status, every=0.05)
+
+    def refuses_to_start(self, limit=60):
+        """Starts clusterd, which must say why it doesn't: its exit status and what it said."""
+        began = os.path.getsize(self.log) if os.path.exists(self.log) else 0
+        self.start(wait=False)
+        try:
+            code = self.daemon.wait(timeout=limit)
+        except subprocess.TimeoutExpired:
+            self.terminate()
+            raise LabError(f"{self.name}: clusterd was to refuse its start, and runs") from None
+        with open(self.log, errors="replace") as log:
+            log.seek(began)
+            return code, log.read()
 
     def processes(self, *names):
         if not self.on():
@@ -202,6 +215,11 @@ class Node:
         end_process(guard, signal.SIGTERM)
         wait_for(f"{self.name}'s clusterd to end", lambda: not alive(guard) and not self.ours(), limit=60)
         return self.daemon.wait(timeout=10) if self.daemon else None
+
+    def memory_kib(self, pid):
+        """Resident memory of a process."""
+        with open(f"/proc/{pid}/status") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
 
     def reload(self):
         os.kill(self.the("clusterd").pid, signal.SIGHUP)

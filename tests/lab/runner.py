@@ -173,7 +173,7 @@ def prerequisites(of, bin_dir):
         missing.append(f"{', '.join(absent)} (sudo packaging/install-deps)")
     if of.disk in ("fault", "loop") and not os.path.exists("/dev/fuse"):
         missing.append("/dev/fuse (a disk with faults)")
-    wanted = ["lab-probe", "lab-faultdisk"] + (["clusterd", "clusterd-worker", "cluster-agent", "clusterctl"] if of.needs_daemons else [])
+    wanted = ["lab-probe", "lab-faultdisk", "lab-wallclock.so"] + (["clusterd", "clusterd-worker", "cluster-agent", "clusterctl"] if of.needs_daemons else [])
     unbuilt = [each for each in wanted if not os.access(os.path.join(bin_dir, each), os.X_OK)]
     if unbuilt:
         missing.append(f"{', '.join(unbuilt)} in {bin_dir} (build them)")
