@@ -2,10 +2,12 @@
 #include "resources/address_watch.hpp"
 
 #include "resources/clock.hpp"
-#include "resources/neighbours.hpp"
+#include "clusterd/address/neighbours.hpp"
 
 #include <fmt/format.h>
 
+#include <arpa/inet.h>
+#include <linux/filter.h>
 #include <linux/if_addr.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -18,6 +20,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 
 namespace clusterd::net {
@@ -28,6 +31,20 @@ using std::chrono::milliseconds;
 constexpr unsigned lower_up = 0x10000;             // IFF_LOWER_UP
 constexpr Duration retry_pace = milliseconds(20);  // of an announcement that may not leave yet
 constexpr Duration retry_for = std::chrono::seconds(30);
+constexpr Duration renew_again = milliseconds(20);  // where the permit known is too old for a lifetime: a newer one is on its way
+constexpr Duration slow_renewal = milliseconds(5);
+
+// Every renewal of a lifetime is told to all listeners. Nothing here is to be learned from a new address: it needn't wake us.
+void ignore_new_addresses(int netlink_fd) {
+    sock_filter code[] = {
+        {BPF_LD | BPF_H | BPF_ABS, 0, 0, offsetof(nlmsghdr, nlmsg_type)},
+        {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, htons(RTM_NEWADDR)},  // BPF reads big-endian, netlink writes as the machine does
+        {BPF_RET | BPF_K, 0, 0, 0},
+        {BPF_RET | BPF_K, 0, 0, 0xffffffff},
+    };
+    sock_fprog const program{4, code};
+    setsockopt(netlink_fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+}
 
 Duration since_begin(int announcement) {
     static constexpr std::array<milliseconds, 5> first{milliseconds(0), milliseconds(50), milliseconds(250), milliseconds(1000),
@@ -54,6 +71,7 @@ Result<std::shared_ptr<AddressWatch>> AddressWatch::shared() {
         if (wake >= 0) close(wake);
         return e;
     }
+    ignore_new_addresses(fd);
     auto watch = std::make_shared<AddressWatch>(fd, wake);
     current = watch;
     return watch;
@@ -88,8 +106,9 @@ std::uint64_t AddressWatch::watch(Watched watched) {
         std::lock_guard lock(mutex_);
         Instant const now = boot_now();
         id = ++last_;
-        Instant const next = watched.announcements > 0 ? now : forever;
-        entries_.emplace(id, Entry{std::move(watched), now, next});
+        int const announcements = watched.announcements;
+        Instant const next = announcements > 0 ? now : forever, renewal = watched.lifetime.renew_every.count() > 0 ? now : forever;
+        entries_.emplace(id, Entry{std::move(watched), now, next, renewal, 0, announcements});
     }
     wake();
     return id;
@@ -100,13 +119,37 @@ void AddressWatch::forget(std::uint64_t id) {
     entries_.erase(id);
 }
 
+void AddressWatch::announce_again(std::uint64_t id, int times) {
+    {
+        std::lock_guard lock(request_mutex_);
+        requests_[id] = times;
+    }
+    wake();
+}
+
+void AddressWatch::take_requests() {
+    std::lock_guard lock(request_mutex_);
+    Instant const now = boot_now();
+    for (auto const& [id, times] : requests_) {
+        auto const it = entries_.find(id);
+        if (it == entries_.end() || times <= 0) continue;
+        Entry& e = it->second;
+        if (e.next != forever && e.to_announce - e.announced > times) continue;  // more than that is on its way
+        e.begun = e.next = now;
+        e.announced = 0;
+        e.to_announce = times;
+    }
+    requests_.clear();
+}
+
 void AddressWatch::run() {
     for (;;) {
         Instant next;
         {
             std::lock_guard lock(mutex_);
             if (ending_) return;
-            next = announce_due();
+            take_requests();
+            next = std::min(announce_due(), renew_due());
         }
         pollfd fds[] = {{netlink_fd_, POLLIN, 0}, {wake_fd_, POLLIN, 0}};
         poll(fds, 2, next == forever ? -1 : ms_left(next));
@@ -127,7 +170,7 @@ Instant AddressWatch::announce_due() {
             bool const sent = e.watched.may_announce && e.watched.may_announce() && announce(e.watched.address, e.watched.link);
             if (sent) {
                 if (e.announced++ == 0) e.begun = now;  // the others keep their distance from the first that left
-                e.next = e.announced < e.watched.announcements ? e.begun + since_begin(e.announced) : forever;
+                e.next = e.announced < e.to_announce ? e.begun + since_begin(e.announced) : forever;
             } else {
                 e.next = now - e.begun < retry_for ? now + retry_pace : forever;
             }
@@ -135,6 +178,30 @@ Instant AddressWatch::announce_due() {
         next = std::min(next, e.next);
     }
     return next;
+}
+
+Instant AddressWatch::renew_due() {
+    Instant next = forever;
+    for (auto& [id, e] : entries_) {
+        if (e.lost || e.renewal == forever) continue;
+        if (e.renewal <= boot_now()) e.renewal = boot_now() + (renew(e) ? e.watched.lifetime.renew_every : renew_again);
+        next = std::min(next, e.renewal);
+    }
+    return next;
+}
+
+// The kernel counts from when it gets to it, which may be late: then it is told again, with what is left by now. False: the permit that
+// is known doesn't suffice.
+bool AddressWatch::renew(Entry& entry) {
+    Watched const& w = entry.watched;
+    for (int attempt = 0; attempt < 3; ++attempt) {
+        Instant const before = boot_now();
+        std::uint32_t const seconds = lifetime_for(w.lifetime.permit_end() - before, w.lifetime.alone);
+        if (seconds == 0) return false;
+        if (!set_lifetime(w.address, w.prefix, w.link.index, seconds)) return false;  // the interface is gone: an event tells
+        if (boot_now() - before < slow_renewal) break;
+    }
+    return true;
 }
 
 void AddressWatch::read_events() {
@@ -187,7 +254,10 @@ void AddressWatch::verify(Entry& entry) {
     else if (now && !(*now)->up)
         lose(entry, fmt::format("interface {} was set down; set it up again", link.name), false);
     else
-        lose(entry, fmt::format("{} was removed from {} by someone else", format_address(entry.watched.address), link.name), true);
+        lose(entry,
+             fmt::format("{} was removed from {} by someone else{}", format_address(entry.watched.address), link.name,
+                         entry.renewal != forever ? ", or its lifetime ended since the permit wasn't renewed in time" : ""),
+             true);
 }
 
 void AddressWatch::lose(Entry& entry, std::string message, bool restart_here) {

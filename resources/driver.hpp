@@ -33,6 +33,7 @@ struct DriverContext {
     std::function<void(DriverOutcome)> changed;
     // Does the permit hold at this moment? Asked before each announcement of an address; empty = no.
     std::function<bool()> may_announce = {};
+    std::function<Instant()> permit_end = {};  // as far as it was told; empty = unknown
 };
 
 class Driver {
@@ -44,6 +45,8 @@ public:
     virtual DriverOutcome kill(Instant deadline) { return stop(deadline); }  // by force
     // May be called ahead of start(): finds out what start() would otherwise lose time with. Changes nothing in the world.
     virtual void prepare(Instant /*deadline*/) {}
+    // Tell the neighbours again, so many times, where an address is that is online here. Returns at once; never beside another call.
+    virtual void announce(int /*times*/) {}
 };
 
 using DriverPtr = std::unique_ptr<Driver>;

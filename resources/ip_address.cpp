@@ -5,13 +5,14 @@
 #include "resources/address_watch.hpp"
 #include "resources/attributes.hpp"
 #include "resources/clock.hpp"
-#include "resources/neighbours.hpp"
+#include "clusterd/address/neighbours.hpp"
 
 #include <fmt/format.h>
 
 #include <fcntl.h>
 #include <unistd.h>
 #include <algorithm>
+#include <thread>
 
 namespace clusterd {
 namespace {
@@ -20,6 +21,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds probe_patience{200};  // ahead of a takeover, while the peer's permit runs out: costs nothing
 constexpr milliseconds start_patience{50};   // where nobody looked ahead: clients are waiting
+constexpr milliseconds permit_patience{1000};  // for a permit with enough left for a lifetime
 constexpr Duration probe_keeps = std::chrono::seconds(2);  // what prepare() found out counts so long
 
 // Without it, removing the first address of a network removes the others of that network with it.
@@ -38,6 +40,9 @@ public:
         interface_ = attributes.text("interface");
         announcements_ = std::clamp(attributes.number("announce", 5), 0, 100);
         ask_neighbours_ = attributes.yes("probe-conflict", true);
+        auto const permit = parse_duration(attributes.text("permit"));
+        if (permit && context_.permit_end)
+            lifetime_ = {.renew_every = *permit / 4, .alone = !attributes.yes("gate", true), .permit_end = context_.permit_end};
         if (auto prefix = parse_address_prefix(text_))
             wanted_ = *prefix;
         else
@@ -58,7 +63,13 @@ public:
         if (!link) return unknown(link.error());
         if (auto const wrong = misplaced(*stands, *link); !wrong.empty()) return {ResourceState::failed, wrong, true};
         if (auto const why = unfit(*link); !why.empty()) return {ResourceState::failed, why, false};
-        return watch(**link, 0);
+        // Known to the guard in any case: an emergency stop may have forgotten it, and whoever put it there may be gone.
+        [[maybe_unused]] auto const owned = context_.guard.own_address(name_, text_, interface_);
+        return watch(**link, 0, has_lifetime(stands->front()));
+    }
+
+    void announce(int times) override {
+        if (watching_) watch_->announce_again(watching_, times);
     }
 
     void prepare(Instant deadline) override {
@@ -94,10 +105,12 @@ public:
             return failed("the guard can't remember it: " + owned.error());
         if (stands->empty()) {
             keep_secondaries(interface_);
-            if (auto const added = net::add_address(wanted_.address, wanted_.length, (*link)->index); !added)
+            std::uint32_t const lifetime = first_lifetime(deadline);
+            if (lifetime == 0 && lifetime_.renew_every.count() > 0) return failed("too little is left of the permit to put it online");
+            if (auto const added = net::add_address(wanted_.address, wanted_.length, (*link)->index, lifetime); !added)
                 return failed(added.error());
         }
-        return watch(**link, announcements_);
+        return watch(**link, announcements_, stands->empty() || has_lifetime(stands->front()));
     }
 
     // From wherever it stands: an address of the cluster may not be on this node while it is offline here.
@@ -133,6 +146,21 @@ private:
         return deadline == forever ? most : std::min(most, milliseconds(ms_left(deadline)));
     }
 
+    // May be renewed? An IPv6 address that was added to last is left so: giving it a lifetime now would give one to the network's route,
+    // too, which the node's own address needs.
+    bool has_lifetime(net::AddressOnLink const& stands) const { return !wanted_.address.v6 || !stands.lasts; }
+
+    // In seconds, from its first moment on; 0: none. Waits for a fresh permit where what is known of it is too short.
+    std::uint32_t first_lifetime(Instant deadline) const {
+        if (lifetime_.renew_every.count() == 0) return 0;
+        Instant const until = boot_now() + patience(permit_patience, deadline);
+        for (;;) {
+            std::uint32_t const seconds = net::lifetime_for(lifetime_.permit_end() - boot_now(), lifetime_.alone);
+            if (seconds > 0 || boot_now() >= until) return seconds;
+            std::this_thread::sleep_for(milliseconds(5));
+        }
+    }
+
     // Why the interface can't carry it; empty: it can.
     std::string unfit(std::optional<net::Link> const& link) const {
         if (!link) return fmt::format("{}: interface {} isn't there on this node", text_, interface_);
@@ -153,7 +181,7 @@ private:
     }
 
     // Watches first and looks then: what is removed in between is seen by one of the two.
-    DriverOutcome watch(net::Link const& link, int announcements) {
+    DriverOutcome watch(net::Link const& link, int announcements, bool with_lifetime) {
         if (watching_ && announcements == 0) return {ResourceState::online, {}, true};
         end_watch();
         auto shared = net::AddressWatch::shared();
@@ -162,7 +190,8 @@ private:
         auto lost = [changed = context_.changed, text = text_](std::string why, bool restart_here) {
             changed({ResourceState::failed, fmt::format("{}: {}", text, why), restart_here});
         };
-        watching_ = watch_->watch({wanted_.address, wanted_.length, link, std::move(lost), announcements, context_.may_announce});
+        watching_ = watch_->watch({wanted_.address, wanted_.length, link, std::move(lost), announcements, context_.may_announce,
+                                   with_lifetime ? lifetime_ : net::Lifetime{}});
         auto const stands = net::find_address(wanted_.address);
         if (!stands) return unknown(stands.error());
         if (!stands->empty()) return {ResourceState::online, {}, true};
@@ -181,6 +210,7 @@ private:
     std::string text_, interface_;
     int announcements_ = 0;
     bool ask_neighbours_ = true;
+    net::Lifetime lifetime_;
     IpPrefix wanted_;
     std::string broken_;  // why the address can't be read; config/ has refused it before
     std::shared_ptr<net::AddressWatch> watch_;

@@ -172,11 +172,19 @@ void AgentHost::on(host::Ping const& m) {
     outbox_.send(worker_fd_, host::Pong{m.id});
 }
 
+// Not while an action runs: a start announces by itself, and what stops mustn't.
+void AgentHost::on(host::Announce const& m) {
+    auto const it = resources_.find(m.resource);
+    if (it == resources_.end() || it->second.running || !it->second.driver) return;
+    it->second.driver->announce(static_cast<int>(std::min<std::uint32_t>(m.times, 100)));
+}
+
 DriverContext AgentHost::context(std::string const& name, std::uint64_t generation) {
     return {.guard = guard_,
             .events = events_,
             .changed = [this, name, generation](DriverOutcome outcome) { post([=, this] { changed(name, generation, outcome); }); },
-            .may_announce = [end = permit_end_] { return boot_now().ns < end->load(std::memory_order_relaxed); }};
+            .may_announce = [end = permit_end_] { return boot_now().ns < end->load(std::memory_order_relaxed); },
+            .permit_end = [end = permit_end_] { return Instant{end->load(std::memory_order_relaxed)}; }};
 }
 
 void AgentHost::begin_next(std::string const& name, Resource& r) {

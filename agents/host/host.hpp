@@ -73,6 +73,7 @@ private:
     void on(host::Checks const& m);
     void on(host::Permit const& m);
     void on(host::Ping const& m);
+    void on(host::Announce const& m);
     template <class T>
     void on(T const&) {}  // frames of the other direction
 

@@ -2,12 +2,14 @@
 #include "clusterd/hosts/hosts.hpp"
 
 #include "clusterd/hosts/connection.hpp"
+#include "config/values.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <utility>
 
 namespace clusterd {
 
@@ -18,6 +20,9 @@ namespace {
 
 constexpr Duration own_probe_timeout = std::chrono::seconds(30);
 constexpr Duration announcing = std::chrono::seconds(30);  // so long after a start a host may still announce addresses
+constexpr Duration announcing_again = std::chrono::seconds(3);
+// Lifetimes are whole seconds, and end up to 250 ms late: with a shorter permit they would be no second line behind the gate.
+constexpr Duration least_permit_for_lifetimes = std::chrono::milliseconds(1500);
 
 std::string drivers_host(ResourceSpec const& r) {
     return r.isolate ? "r-" + r.name : "drivers";
@@ -47,6 +52,29 @@ struct Hosts::Impl : std::enable_shared_from_this<Hosts::Impl> {
     std::map<std::string, Resource> resources;
     std::map<std::string, std::unique_ptr<Connection>> connections;
     Instant permit_end = long_ago;
+    Duration permit_length{0};
+    bool gate = true;
+    Instant lifetimes_told = long_ago;
+
+    bool lifetimes() const { return permit_length >= least_permit_for_lifetimes; }
+
+    // An ip-address driver is told how long permits last where its address is to have a lifetime (resources/ip_address.hpp).
+    host::Configure told(ResourceSpec r) const {
+        if (r.type == "ip-address" && lifetimes()) {
+            r.attributes["permit"] = format_duration(permit_length);
+            if (!gate) r.attributes["gate"] = "no";
+        }
+        return {std::move(r)};
+    }
+
+    void tell_addresses_again() {
+        for (auto const& [name, r] : resources) {
+            if (r.spec.type != "ip-address") continue;
+            auto& c = connection(drivers_host(r.spec));
+            c.send(told(r.spec));
+            probe_again(c, name, r);
+        }
+    }
 
     Impl(Loop& l, GuardClient& g, std::function<void(Event)> d)
         : loop(l), guard(g), deliver(std::move(d)), session(static_cast<std::uint64_t>(l.now().mono.ns)), last_ticket(session) {}
@@ -74,7 +102,7 @@ struct Hosts::Impl : std::enable_shared_from_this<Hosts::Impl> {
         for (auto& [name, r] : resources) {
             bool const drives = drivers_host(r.spec) == c.name(),
                        checks = checks_host(r.spec) == c.name() && !r.spec.health.empty();
-            if (drives || checks) c.send(host::Configure{r.spec});
+            if (drives || checks) c.send(told(r.spec));
             if (checks) c.send(host::Checks{name, r.checked});
             if (drives) probe_again(c, name, r);
         }
@@ -141,16 +169,17 @@ struct Hosts::Impl : std::enable_shared_from_this<Hosts::Impl> {
              {std::pair(drivers_host(before), drivers_host(now)), std::pair(checks_host(before), checks_host(now))})
             if (was != is) forget(now.name, was);
         auto& drivers = connection(drivers_host(now));
-        drivers.send(host::Configure{now});
+        drivers.send(told(now));
         if (before.type != now.type || before.attributes != now.attributes || before.isolate != now.isolate)
             probe_again(drivers, now.name, old);
         if (before.health.empty() && now.health.empty()) return;
         auto& checks = connection(checks_host(now));
-        if (&checks != &drivers) checks.send(host::Configure{now});
+        if (&checks != &drivers) checks.send(told(now));
         checks.send(host::Checks{now.name, old.checked});
     }
 
     void configure(Spec const& spec) {
+        bool const other_permit = std::exchange(permit_length, spec.timing.permit) != spec.timing.permit;
         std::map<std::string, ResourceSpec const*> wanted;
         std::set<std::string> needed;
         for (GroupSpec const& g : spec.groups) {
@@ -176,14 +205,15 @@ struct Hosts::Impl : std::enable_shared_from_this<Hosts::Impl> {
             else if (!(it->second.spec == *r))
                 change(it->second, *r);
         }
+        if (other_permit) tell_addresses_again();
         for (std::string const& name : needed) connection(name).open();
         end_unneeded(needed);
     }
 
     void introduce(ResourceSpec const& r) {
         resources[r.name].spec = r;
-        connection(drivers_host(r)).send(host::Configure{r});
-        if (!r.health.empty() && !r.isolate) connection(checks_host(r)).send(host::Configure{r});
+        connection(drivers_host(r)).send(told(r));
+        if (!r.health.empty() && !r.isolate) connection(checks_host(r)).send(told(r));
     }
 
     // Hosts of resources that were isolated. The two common ones stay: they cost little.
@@ -231,8 +261,24 @@ struct Hosts::Impl : std::enable_shared_from_this<Hosts::Impl> {
     void perform(effect::Permit const& p) {
         permit_end = p.end;
         Instant const now = loop.now().mono;
+        // Without a gate a lifetime must fit into what is left of the permit, so the newest is needed; else every P/4 will do.
+        bool const renew = lifetimes() && (!gate || now - lifetimes_told >= permit_length / 4 || p.end <= now);
+        if (renew) lifetimes_told = now;
+        std::set<std::string> with_addresses;
+        if (renew)
+            for (auto const& [name, r] : resources)
+                if (r.spec.type == "ip-address" && r.known && r.known->state == ResourceState::online) with_addresses.insert(drivers_host(r.spec));
         for (auto const& [name, c] : connections)
-            if (c->announcing_until > now) c->send(host::Permit{p.end});
+            if (c->announcing_until > now || with_addresses.contains(name)) c->send(host::Permit{p.end});
+    }
+
+    void announce(std::string const& resource, int times) {
+        auto const it = resources.find(resource);
+        if (it == resources.end()) return;
+        Connection& c = connection(drivers_host(it->second.spec));
+        c.send(host::Permit{permit_end});
+        c.send(host::Announce{resource, static_cast<std::uint32_t>(times)});
+        if (times > 1) c.announcing_until = std::max(c.announcing_until, loop.now().mono + announcing_again);
     }
 };
 
@@ -251,6 +297,14 @@ void Hosts::perform(effect::Checks const& checks) {
 }
 void Hosts::perform(effect::Permit const& permit) {
     impl_->perform(permit);
+}
+
+void Hosts::announce(std::string const& resource, int times) {
+    impl_->announce(resource, times);
+}
+void Hosts::no_gate() {
+    impl_->gate = false;
+    impl_->tell_addresses_again();
 }
 
 void Hosts::host_gone(std::string const& name) {

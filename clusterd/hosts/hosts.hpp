@@ -35,6 +35,10 @@ public:
     void perform(effect::ResourceAction const& action);
     void perform(effect::Checks const& checks);
     void perform(effect::Permit const& permit);  // announcements leave a host only before its end
+    // Tells the neighbours again, so many times, where an address is that is online here.
+    void announce(std::string const& resource, int times);
+    // Nothing but their lifetimes silences addresses here. Before anything is started.
+    void no_gate();
 
     void host_gone(std::string const& name);  // GuardEvent
 

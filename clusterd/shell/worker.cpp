@@ -2,6 +2,7 @@
 
 #include "clusterd/wire/config_hash.hpp"
 #include "config/parse.hpp"
+#include "config/values.hpp"
 
 #include <algorithm>
 #include <set>
@@ -10,9 +11,9 @@ namespace clusterd {
 
 namespace {
 
+constexpr Duration least_permit_without_gate = std::chrono::milliseconds(1500);  // an address's lifetime counts in seconds
+constexpr std::string_view macs_word = "macs";  // a line of the shell's own to the peer: this node's interfaces
 constexpr Duration alive_pace = std::chrono::milliseconds(900);  // the guard's watchdog wants a sign once a second
-
-std::string without_prefix(std::string const& address) { return address.substr(0, address.find('/')); }
 
 std::vector<std::string> interfaces_of_addresses(Spec const& spec) {
     std::set<std::string> all;
@@ -51,7 +52,8 @@ Worker::Worker(AsioLoop& loop, WorkerStart start)
       node_(std::make_unique<Node>(start.node, loop.now())),
       shown_config_(node_->config()),
       late_window_(loop.now().mono),
-      warnings_(std::move(start.warnings)) {
+      warnings_(std::move(start.warnings)),
+      resumed_(start.node.resume.has_value()) {
     Spec const& spec = node_->spec();
     name_ = spec.nodes[at(self_)].name;
     history_.emplace(name_, options_.state_dir, *store_, Log(options_.log_format));
@@ -62,17 +64,25 @@ Worker::Worker(AsioLoop& loop, WorkerStart start)
                                                       .renew_every = spec.timing.permit / 4,
                                                       .interfaces = interfaces_of_addresses(spec),
                                                       .notify = [this](std::string const& m) { note(Severity::warning, "address gate: " + m); }});
+    keeper_ = std::make_unique<AddressKeeper>(
+        loop_, spec.nodes[at(other(self_))].name,
+        AddressKeeper::Callbacks{.announce = [this](std::string const& resource, int times) { hosts_->announce(resource, times); },
+                                 .record = [this](effect::RecordEvent const& e) { record(e); },
+                                 .own_macs_changed = [this] { send_own_macs(); }});
+    heard_.assign(spec.nodes[at(self_)].links.size(), long_ago);
+    networks_well_.assign(spec.networks.size(), 1);
     links_ = std::make_unique<Links>(loop_, spec, self_, key_,
-                                     Links::Callbacks{[this](Heartbeat const& h, int link) { happen(event::HeartbeatReceived{h, link}); },
+                                     Links::Callbacks{[this](Heartbeat const& h, int link) { heard(link); happen(event::HeartbeatReceived{h, link}); },
                                                       [this](Severity s, std::string m) { note(s, m); }});
     auto const parse = [](std::string const& xml) { return make_config(xml, "the cluster's configuration"); };
     replica_ = std::make_unique<Replica>(
         loop_, spec, self_, start.node.incarnation, key_,
-        Replica::Callbacks{.up = [this](Incarnation) { send_own_events(); happen(event::SyncUp{}); },
+        Replica::Callbacks{.up = [this](Incarnation) { send_own_macs(); send_own_events(); happen(event::SyncUp{}); },
                            .down = [this](std::string const&) { happen(event::SyncDown{}); },
                            .message = [this](SyncMessage m) { happen(event::SyncReceived{std::move(m)}); },
                            .aux =
                                [this](std::string const& line) {
+                                   if (take_macs(line)) return;
                                    auto const parsed = parse_events("{\"events\":[" + line + "]}");
                                    if (!parsed) return;
                                    for (auto const& e : *parsed)
@@ -83,7 +93,13 @@ Worker::Worker(AsioLoop& loop, WorkerStart start)
                            .note = [this](Severity s, std::string m) { note(s, m); },
                            .link_up = [this](int link) { return links_->up(link); }});
     networks_ = std::make_unique<Networks>(loop_, spec.networks,
-                                           Networks::Callbacks{[this](int network, bool well, std::string message) { happen(event::NetworkState{network, well, std::move(message)}); },
+                                           Networks::Callbacks{[this](int network, bool well, std::string message) {
+                                                                   auto& was = networks_well_.at(static_cast<std::size_t>(network));
+                                                                   bool const back = well && !was;
+                                                                   was = well;
+                                                                   happen(event::NetworkState{network, well, std::move(message)});
+                                                                   if (back) keeper_->healed();
+                                                               },
                                                                [this](Severity s, std::string m) { note(s, m); }});
     if (spec.quorum_disk) {
         quorum_ = std::make_unique<QuorumDisk>(QuorumDisk::Options{.path = *spec.quorum_disk,
@@ -110,23 +126,54 @@ void Worker::configured() {
     hosts_->configure(spec);
     addresses_.clear();
     std::vector<std::string> all;
-    for (auto const& g : spec.groups)
-        for (auto const& r : g.resources) {
-            auto const it = r.attributes.find("address");
-            if (r.type != "ip-address" || it == r.attributes.end()) continue;
-            addresses_[r.name] = without_prefix(it->second);
-            all.push_back(addresses_[r.name]);
-        }
+    auto const kept = cluster_addresses();
+    for (auto const& a : kept) all.push_back(addresses_[a.resource] = format_address(a.address.address));
+    keeper_->configure(kept);
     if (auto const set = gate_->set_addresses(all); !set) note(Severity::error, "address gate: " + set.error());
     if (shared_) shared_->kill_ns.store(spec.timing.kill.count());
+}
+
+std::vector<AddressKeeper::Address> Worker::cluster_addresses() const {
+    std::vector<AddressKeeper::Address> all;
+    for (auto const& g : node_->spec().groups)
+        for (auto const& r : g.resources) {
+            auto const text = [&](char const* name) {
+                auto const it = r.attributes.find(name);
+                return it == r.attributes.end() ? std::string() : it->second;
+            };
+            auto const address = parse_address_prefix(text("address"));
+            if (r.type == "ip-address" && address) all.push_back({g.name, r.name, *address, text("interface"), text("probe-conflict") != "no"});
+        }
+    return all;
+}
+
+// Without it nothing silences an address when all processes of ours are frozen, but its own lifetime, where the permit is long enough for
+// one (docs/protocol.md, "The address gate").
+Result<Done> Worker::open_gate() {
+    auto const opened = gate_->open();
+    if (opened) return Done{};
+    if (node_->spec().timing.permit < least_permit_without_gate)
+        return Error{"ip-address resources need the address gate, for the permit is shorter than 1500 ms: " + opened.error() +
+                     ". Install nftables, or use <timing profile=\"wan\"/> or permit=\"1500ms\" or more, on both nodes"};
+    hosts_->no_gate();
+    note(Severity::warning, opened.error() + ". Its addresses are taken off by the kernel at the permit's end (valid_lft)");
+    return Done{};
+}
+
+// What stands at a clean start was left by one that had no time to take it off, also where its run directory is lost.
+Result<Done> Worker::sweep() {
+    if (resumed_) return Done{};
+    auto const swept = sweep_addresses(cluster_addresses());
+    if (!swept) return Error{swept.error()};
+    for (auto const& s : *swept) note(Severity::warning, s);
+    return Done{};
 }
 
 Result<Done> Worker::open() {
     for (auto const& w : warnings_) note(Severity::warning, w);
     if (!addresses_.empty()) {
-        auto const opened = gate_->open();
-        // Without it nothing silences an address when all processes of ours are frozen (docs/protocol.md, "The address gate").
-        if (!opened) return Error{"ip-address resources need the address gate: " + opened.error()};
+        if (auto const opened = open_gate(); !opened) return opened;
+        if (auto const swept = sweep(); !swept) return swept;
     }
     try {
         api_ = std::make_unique<ApiServer>(loop_, options_.run_dir + "/clusterd.sock", static_cast<ApiBackend&>(*this));
@@ -166,6 +213,7 @@ void Worker::handle(Event const& event) {
         if (told_role_ != resume.role) {
             char const* const words[] = {"seeks its peer and the quorum disk", "alone: holds the quorum disk", "joined with its peer"};
             told_role_ = resume.role;
+            keeper_->role(resume.role);
             guard_->status_line(words[static_cast<int>(resume.role)]);
         }
         shared_->idle.store(node_->idle() ? 1 : 0);
@@ -204,7 +252,10 @@ void Worker::on_guard(GuardEvent const& e) {
     case GuardEvent::Kind::exited: break;  // the agent host's business
     case GuardEvent::Kind::host_gone: hosts_->host_gone(e.host); break;
     case GuardEvent::Kind::leave: happen(event::LeaveRequested{}); break;
-    case GuardEvent::Kind::emergency_done: happen(event::EmergencyStopped{e.proven, e.message}); break;
+    case GuardEvent::Kind::emergency_done:
+        nothing_is_online();
+        happen(event::EmergencyStopped{e.proven, e.message});
+        break;
     case GuardEvent::Kind::closed: loop_.stop(); break;  // the guard is gone: so are we
     }
 }
@@ -218,6 +269,7 @@ std::string const* Worker::address_of(std::string const& resource) const {
 void Worker::on_resource(event::ResourceChanged const& e) {
     std::string const* address = address_of(e.resource);
     if (!address) return;
+    keeper_->online(e.resource, e.state == ResourceState::online);
     auto const done = e.state == ResourceState::online ? gate_->allow(*address) : gate_->disallow(*address);
     if (!done && gate_->state() != Gate::State::unavailable) note(Severity::error, "address gate: " + done.error());
 }
@@ -233,9 +285,23 @@ void Worker::permit(Instant end) {
     hosts_->perform(effect::Permit{end});
 }
 
+void Worker::nothing_is_online() {
+    for (auto const& [resource, address] : addresses_) (void)gate_->disallow(address);
+    keeper_->nothing_online();
+}
+
+// A link over which nothing came for a while: a switch may have learned in between that an address is elsewhere, or forgotten where.
+void Worker::heard(int link) {
+    Instant const now = loop_.now().mono;
+    Instant& last = heard_.at(static_cast<std::size_t>(link));
+    bool const back = last != long_ago && now - last > 2 * node_->spec().timing.suspect;
+    last = now;
+    if (back) keeper_->healed();
+}
+
 // Waits for the guard's answer on a thread of its own: heartbeats go on meanwhile.
 void Worker::emergency() {
-    for (auto const& [resource, address] : addresses_) (void)gate_->disallow(address);
+    nothing_is_online();
     auto const back = emergency_thread_->back();
     emergency_thread_->run([this, back] {
         auto const stopped = guard_->emergency_stop();
@@ -256,6 +322,24 @@ void Worker::note(Severity severity, std::string const& message) { record({sever
 
 void Worker::send_own_events() {
     for (auto const& e : history_->own_events(200)) replica_->send_aux(event_json(e));
+}
+
+// The peer must know which machines are the cluster's own, so that it takes none of them for a stranger.
+void Worker::send_own_macs() {
+    if (!replica_ || !replica_->up() || keeper_->own_macs().empty()) return;
+    std::string line(macs_word);
+    for (auto const& mac : keeper_->own_macs()) line += " " + net::format_mac(mac);
+    replica_->send_aux(line);
+}
+
+bool Worker::take_macs(std::string const& line) {
+    auto const words = split_blanks(line);
+    if (words.empty() || words.front() != macs_word) return false;
+    std::vector<net::Mac> macs;
+    for (std::size_t i = 1; i < words.size() && i < 1024; ++i)
+        if (auto const mac = net::parse_mac(words[i])) macs.push_back(*mac);
+    keeper_->peer_macs(std::move(macs));
+    return true;
 }
 
 ConfigPtr Worker::known_config(Hash const& hash) const {
@@ -286,6 +370,7 @@ void Worker::do_effect(effect::Permit const& e) { permit(e.end); }
 
 void Worker::do_effect(effect::ResourceAction const& e) {
     if (std::string const* address = address_of(e.resource); address && e.kind == ActionKind::start) (void)gate_->allow(*address);
+    if (e.kind == ActionKind::stop || e.kind == ActionKind::kill) keeper_->online(e.resource, false);
     hosts_->perform(e);
 }
 void Worker::do_effect(effect::Checks const& e) { hosts_->perform(e); }
@@ -346,7 +431,11 @@ Status Worker::status() {
         if (cycles.count > 0) s.quorum.latency_ms = to_ms(cycles.p50);
         else if (reads.count > 0) s.quorum.latency_ms = to_ms(reads.p50);
     }
-    if (!addresses_.empty() && gate_->state() != Gate::State::active) s.warnings.push_back("the address gate does not stand: " + gate_->reason());
+    if (!addresses_.empty() && gate_->state() == Gate::State::unavailable)
+        s.warnings.push_back(gate_->reason() + ". Should every process of clusterd freeze, an address is taken off by its lifetime (valid_lft) alone");
+    else if (!addresses_.empty() && gate_->state() != Gate::State::active)
+        s.warnings.push_back("the address gate does not stand: " + gate_->reason());
+    for (auto& c : keeper_->concerns()) s.warnings.push_back(std::move(c));
     if (std::string const error = store_->last_error(); !error.empty())
         s.warnings.push_back("the state directory can't be written: " + error + "; until it can, nothing new is decided or taken over here");
     if (std::string const error = history_->last_error(); !error.empty())

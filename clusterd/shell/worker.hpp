@@ -4,6 +4,7 @@
 // memory before an event's effects are performed; effects are performed in the order the core gave them.
 #pragma once
 
+#include "clusterd/address/keeper.hpp"
 #include "clusterd/api/api.hpp"
 #include "clusterd/core/node.hpp"
 #include "clusterd/gate/gate.hpp"
@@ -58,6 +59,13 @@ private:
     void permit(Instant end);
     void emergency();
     void configured();
+    void heard(int link);
+    Result<Done> open_gate();
+    Result<Done> sweep();
+    std::vector<AddressKeeper::Address> cluster_addresses() const;
+    void send_own_macs();
+    bool take_macs(std::string const& line);
+    void nothing_is_online();
     void record(effect::RecordEvent const& e);
     void note(Severity severity, std::string const& message);
     void send_own_events();
@@ -104,6 +112,7 @@ private:
     std::unique_ptr<GuardClient> guard_;
     std::unique_ptr<Hosts> hosts_;
     std::unique_ptr<Gate> gate_;
+    std::unique_ptr<AddressKeeper> keeper_;
     std::unique_ptr<Links> links_;
     std::unique_ptr<Replica> replica_;
     std::unique_ptr<Networks> networks_;
@@ -121,6 +130,9 @@ private:
     std::map<std::string, std::string> addresses_;  // ip-address resource -> its address, no prefix
     std::vector<std::string> warnings_;
     std::optional<Role> told_role_;  // in the service manager's status line
+    std::vector<Instant> heard_;     // of each link
+    std::vector<std::uint8_t> networks_well_;
+    bool const resumed_;             // follows a worker that died: what stands is its, and wanted
     Uuid expected_cluster_{};  // the disk of another one is refused
 };
 

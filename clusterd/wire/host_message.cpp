@@ -100,6 +100,9 @@ void body(Writer& w, HealthSeen const& m) {
 void body(Writer& w, Pong const& m) {
     w.u64(m.id);
 }
+void body(Writer& w, Announce const& m) {
+    w.string(m.resource), w.u32(m.times);
+}
 
 // Fields are read in the order they were written: hence one statement each.
 void read(Reader& r, Hello& m) {
@@ -168,6 +171,10 @@ void read(Reader& r, HealthSeen& m) {
 }
 void read(Reader& r, Pong& m) {
     m.id = r.u64();
+}
+void read(Reader& r, Announce& m) {
+    m.resource = r.string(max_name);
+    m.times = r.u32();
 }
 
 template <std::size_t I = 0>

@@ -82,8 +82,14 @@ struct Pong {
     std::uint64_t id = 0;
 };
 
-using Message =
-    std::variant<Hello, Configure, Forget, Action, Checks, Permit, Ping, Welcome, Busy, ActionDone, Changed, HealthSeen, Pong>;
+// ---- worker to host, since the types' numbers are their places here
+struct Announce {
+    std::string resource;
+    std::uint32_t times = 0;
+};  // tell the neighbours again where it is
+
+using Message = std::variant<Hello, Configure, Forget, Action, Checks, Permit, Ping, Welcome, Busy, ActionDone, Changed, HealthSeen,
+                             Pong, Announce>;
 
 // An error where the frame would be too long; names the resource.
 Result<std::string> encode(Message const& message);

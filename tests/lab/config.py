@@ -15,7 +15,7 @@ def mac(host):
 
 
 def cluster_xml(*, timing="default", quorum=True, ipv6=False, failback="never", restart_limit=3, preferred="alpha", health=True,
-                failover_limit=None, start_delay=None, announce=None, echo=False, mail=False, version=1, extra=""):
+                failover_limit=None, start_delay=None, announce=None, permit=None, echo=False, mail=False, version=1, extra=""):
     """One group, `web`: an address (IPv6: a second one) and nginx on it. start_delay: and a dummy that comes online so slowly; echo: and
     a server that answers TCP and UDP with what it got. mail: a second group, an address and such a server, preferred on beta."""
     links = "\n".join(
@@ -27,6 +27,7 @@ def cluster_xml(*, timing="default", quorum=True, ipv6=False, failback="never", 
     depends = "web-ip web-ip6" if ipv6 else "web-ip"
     limit = f' failover-limit="{failover_limit}"' if failover_limit is not None else ""
     check = f'      <health type="http" url="http://{ADDRESS}/healthz" every="1s" timeout="1s" failures="2"/>\n' if health else ""
+    own_permit = f' permit="{permit}"' if permit else ""
     more = f'    <dummy name="web-slow" start-delay="{start_delay}" depends="web-server"/>\n' if start_delay else ""
     if echo:
         more += server("web-echo", ADDRESS, ECHO_PORT, "web-ip")
@@ -35,7 +36,7 @@ def cluster_xml(*, timing="default", quorum=True, ipv6=False, failback="never", 
                   + server("mail-server", MAIL_ADDRESS, MAIL_PORT, "mail-ip") + "  </group>\n")
     return f"""<cluster name="lab" version="{version}">
 {links}
-{disk}  <timing profile="{timing}"/>
+{disk}  <timing profile="{timing}"{own_permit}/>
   <group name="web" preferred="{preferred}" failback="{failback}"{limit}>
     <ip-address name="web-ip" address="{ADDRESS}/24" interface="eth0"{repeated}/>
 {address6}    <process name="web-server" command="/usr/sbin/nginx -e stderr -p /run/lab/nginx/ -c nginx.conf" depends="{depends}"

@@ -154,12 +154,12 @@ class Run:
         self.expect(not served or seen["served_at_the_end"], "the client isn't served at the end")
         return seen
 
-    def silent_from(self, probe, node, since):
+    def silent_from(self, probe, node, since, permit_ms=PERMIT_MS):
         """That node's kernel answers nothing for the address from the permit's end on, which is at most P after `since`."""
         seen = probe.stop()["owners"].get(node.name)
         last = seen["last_ms"] - since if seen else 0
         self.notes[f"{node.name}_last_answer_after_ms"] = round(last, 1)
-        self.expect(last <= PERMIT_MS + SILENCE_MARGIN_MS, f"{node.name} still answered {last:.0f} ms after it, its permit was for {PERMIT_MS} ms")
+        self.expect(last <= permit_ms + SILENCE_MARGIN_MS, f"{node.name} still answered {last:.0f} ms after it, its permit was for {permit_ms} ms")
 
 
 def prerequisites(of, bin_dir):

@@ -71,6 +71,7 @@ protected:
             return said(context.may_announce() ? "start with permit" : "start", ResourceState::online);
         }
         DriverOutcome stop(Instant) override { return said("stop", ResourceState::offline); }
+        void announce(int times) override { said(times == 3 ? "announce 3" : "announce", ResourceState::online); }
         DriverOutcome said(char const* what, ResourceState s) {
             std::lock_guard lock(host.mutex);
             host.calls.push_back(what);

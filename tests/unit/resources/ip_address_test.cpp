@@ -1,6 +1,7 @@
 // A cluster address, for real: on an interface of a namespace with a neighbour at the other end of the cable.
 #include "resources/ip_address.hpp"
-#include "resources/netlink.hpp"
+#include "resources/lifetime.hpp"
+#include "clusterd/address/netlink.hpp"
 #include "tests/unit/resources/fake_guard.hpp"
 #include "tests/unit/resources/namespaces.hpp"
 
@@ -14,6 +15,8 @@
 
 namespace clusterd {
 namespace {
+
+using namespace std::chrono_literals;
 
 // What comes out of the cable's other end.
 class Sniffer {
@@ -76,7 +79,19 @@ protected:
         return make_ip_address_driver(r, {.guard = guard_,
                                           .events = events_,
                                           .changed = [this](DriverOutcome o) { heard_.tell(std::move(o)); },
-                                          .may_announce = [this] { return permit_.load(); }});
+                                          .may_announce = [this] { return permit_.load(); },
+                                          .permit_end = [this] { return Instant{permit_end_.load()}; }});
+    }
+    // As the worker's file says it where P is 1500 ms, with and without a gate.
+    DriverPtr make_with_lifetime(std::string const& address, bool gate) {
+        std::map<std::string, std::string> more{{"permit", "1500ms"}};
+        if (!gate) more["gate"] = "no";
+        return make(address, more);
+    }
+    void grant(Duration permit) { permit_end_ = (boot_now() + permit).ns; }
+    static bool has_lifetime(std::string const& address) {
+        auto const found = net::find_address(*parse_address(address));
+        return found && found->size() == 1 && !found->front().lasts;
     }
     static std::size_t stands(std::string const& address) {
         auto const found = net::find_address(*parse_address(address));
@@ -97,6 +112,7 @@ protected:
     GuardEvents events_;
     Heard heard_;
     std::atomic<bool> permit_{true};
+    std::atomic<std::int64_t> permit_end_{long_ago.ns};
 };
 
 struct Case {
@@ -239,7 +255,120 @@ TEST_P(IpAddressBoth, LostCarrierIsKnownAtOnceAndARestartCantHelp) {
     EXPECT_FALSE(again.restart_here);
 }
 
+TEST_P(IpAddressBoth, TheKernelTakesItOffByThePermitsEndWhenNobodyRenewsIt) {
+    grant(1500ms);
+    auto d = make_with_lifetime(with_prefix(), false);
+    ASSERT_EQ(d->start(in_time()).state, ResourceState::online);
+    EXPECT_TRUE(has_lifetime(address()));
+    // Renewed as long as the permit is: far longer than one lifetime.
+    for (Instant const until = boot_now() + 4s; boot_now() < until; usleep(20'000)) {
+        grant(1500ms);
+        ASSERT_EQ(stands(address()), 1u);
+    }
+    EXPECT_TRUE(heard_.nothing()) << "a renewal isn't a removal";
+    // No permit any more. What would take the address off is not asked to.
+    Instant const end{permit_end_.load()};
+    while (stands(address()) != 0 && boot_now() < end + 2s) usleep(2'000);
+    EXPECT_LE(boot_now(), end) << "it outlived the permit by " << to_ms(boot_now() - end) << " ms";
+    auto const told = heard_.wait();
+    ASSERT_TRUE(told);
+    EXPECT_EQ(told->state, ResourceState::failed);
+    EXPECT_NE(told->message.find("its lifetime ended"), std::string::npos) << told->message;
+    grant(1500ms);
+    EXPECT_EQ(d->start(in_time()).state, ResourceState::online) << "and can come back";
+}
+
+TEST_P(IpAddressBoth, AHostThatIsGoneRenewsNothing) {
+    grant(1500ms);
+    auto d = make_with_lifetime(with_prefix(), false);
+    ASSERT_EQ(d->start(in_time()).state, ResourceState::online);
+    Instant const end{permit_end_.load()};
+    d.reset();
+    while (stands(address()) != 0 && boot_now() < end + 2s) usleep(2'000);
+    EXPECT_LE(boot_now(), end);
+}
+
+TEST_P(IpAddressBoth, AWordToTheNeighboursIsRepeatedOnRequest) {
+    bool const v6 = address().find(':') != std::string::npos;
+    auto const announced = [&](std::string const& p, int protocol) {
+        return v6 ? is_na(p, protocol, address()) : is_arp(p, protocol, 2, address());
+    };
+    Sniffer sniffer(b_, a_);
+    auto d = make(with_prefix());
+    ASSERT_EQ(d->start(in_time()).state, ResourceState::online);
+    ASSERT_EQ(sniffer.count(5, 10'000, announced), 5);
+    d->announce(1);
+    EXPECT_EQ(sniffer.count(1, 10'000, announced), 1);
+    EXPECT_EQ(sniffer.count(1, 300, announced), 0);
+    d->announce(5);
+    EXPECT_EQ(sniffer.count(5, 10'000, announced), 5);
+    permit_ = false;
+    d->announce(3);
+    EXPECT_EQ(sniffer.count(1, 400, announced), 0) << "without a permit nothing leaves";
+    ASSERT_EQ(d->stop(in_time()).state, ResourceState::offline);
+    permit_ = true;
+    d->announce(3);
+    EXPECT_EQ(sniffer.count(1, 400, announced), 0) << "nor what is offline";
+}
+
 using IpAddress_ = IpAddressDriverTest;
+
+TEST_F(IpAddress_, WithAGateItNeverExpiresWhileThePermitHolds) {
+    grant(1600ms);
+    auto d = make_with_lifetime("10.77.0.100/24", true);
+    ASSERT_EQ(d->start(in_time()).state, ResourceState::online);
+    // A slow disk: what is left of the permit is always less than a lifetime can be.
+    for (Instant const until = boot_now() + 3s; boot_now() < until; usleep(20'000)) {
+        grant(600ms);
+        ASSERT_EQ(stands("10.77.0.100"), 1u);
+    }
+    EXPECT_TRUE(heard_.nothing());
+}
+
+TEST_F(IpAddress_, WithoutAPermitThatSufficesItIsNotAdded) {
+    grant(1200ms);  // lasts less than a second and the kernel's lateness
+    auto d = make_with_lifetime("10.77.0.100/24", false);
+    DriverOutcome const started = d->start(in_time());
+    EXPECT_EQ(started.state, ResourceState::failed);
+    EXPECT_NE(started.message.find("permit"), std::string::npos) << started.message;
+    EXPECT_EQ(stands("10.77.0.100"), 0u);
+}
+
+TEST_F(IpAddress_, TheNodesOwnAddressKeepsItsRouteWhenTheLifetimeEnds) {
+    ASSERT_TRUE(ip_a("address add fd77::1/64 dev eth0 nodad"));
+    grant(1500ms);
+    auto d = make_with_lifetime("fd77::100/64", false);
+    ASSERT_EQ(d->start(in_time()).state, ResourceState::online);
+    for (Instant const until = boot_now() + 2s; boot_now() < until; usleep(20'000)) grant(1500ms);
+    ASSERT_TRUE(heard_.wait());
+    EXPECT_EQ(stands("fd77::100"), 0u);
+    EXPECT_TRUE(sh("ip -n " + a_ + " -6 route show fd77::/64 | grep -q dev")) << "the route is gone";
+    EXPECT_FALSE(sh("ip -n " + a_ + " -6 route show fd77::/64 | grep -q expires")) << "the route will be gone";
+}
+
+TEST_F(IpAddress_, AnAddressOfBeforeGetsALifetimeOnlyWhereTheRouteCantBeHurt) {
+    ASSERT_TRUE(ip_a("address add fd77::100/64 dev eth0 nodad && ip -n " + a_ + " address add 10.77.0.100/24 dev eth0"));
+    grant(5s);
+    auto six = make_with_lifetime("fd77::100/64", true), four = make_with_lifetime("10.77.0.100/24", true);
+    ASSERT_EQ(six->probe(in_time()).state, ResourceState::online);
+    ASSERT_EQ(four->probe(in_time()).state, ResourceState::online);
+    for (int i = 0; i < 2000 && !has_lifetime("10.77.0.100"); ++i) usleep(5'000);
+    EXPECT_TRUE(has_lifetime("10.77.0.100"));
+    EXPECT_FALSE(has_lifetime("fd77::100"));
+    EXPECT_EQ(guard_.owned.size(), 2u) << "what is found online is known to the guard";
+}
+
+TEST(Lifetime, FitsIntoThePermitOrIsNone) {
+    EXPECT_EQ(net::lifetime_for(15s, true), 14u);
+    EXPECT_EQ(net::lifetime_for(1500ms, true), 1u);
+    EXPECT_EQ(net::lifetime_for(1250ms, true), 1u);
+    EXPECT_EQ(net::lifetime_for(1249ms, true), 0u);
+    EXPECT_EQ(net::lifetime_for(1249ms, false), 1u);
+    EXPECT_EQ(net::lifetime_for(1ms, false), 1u);
+    EXPECT_EQ(net::lifetime_for(0ms, false), 0u);
+    EXPECT_EQ(net::lifetime_for(-5s, false), 0u);
+    EXPECT_EQ(net::lifetime_for(10'250ms, true), 10u);
+}
 
 TEST_F(IpAddress_, AnInterfaceThatIsSetDownOrRemovedFailsIt) {
     auto d = make("10.77.0.100/24");

@@ -36,7 +36,8 @@ std::vector<Message> every_kind() {
             ActionDone{9, "web", {ResourceState::failed, "port 80 is taken", false}},
             Changed{"web", {ResourceState::online, "", true}},
             HealthSeen{"web", 3, Health::degraded, std::chrono::milliseconds(12), "slow"},
-            Pong{4}};
+            Pong{4},
+            Announce{"web-ip", 5}};
 }
 
 template <class T>

@@ -1,5 +1,5 @@
 // ARP and neighbour discovery on the wire. See neighbours.hpp.
-#include "resources/neighbours.hpp"
+#include "clusterd/address/neighbours.hpp"
 
 #include "resources/clock.hpp"
 
@@ -191,6 +191,58 @@ std::optional<Mac> listen_until(int fd, Instant until, IpAddress const& address,
     }
 }
 
+// ---- what Listener lets through. Programs are loaded with jumps of one step and `ja` only: those have no limit that many addresses
+// could reach.
+
+void let_through(std::vector<sock_filter>& code) { code.push_back({BPF_RET | BPF_K, 0, 0, 0xffff}); }
+void drop(std::vector<sock_filter>& code) { code.push_back({BPF_RET | BPF_K, 0, 0, 0}); }
+
+std::uint32_t big_endian(std::uint8_t const* p, std::size_t n) {
+    std::uint32_t value = 0;
+    for (std::size_t i = 0; i < n; ++i) value = value << 8 | p[i];
+    return value;
+}
+
+// Goes on only if the four bytes at `offset` are the last four of one of the addresses.
+void one_of(std::vector<sock_filter>& code, std::uint32_t offset, std::vector<IpAddress> const& addresses) {
+    code.push_back({BPF_LD | BPF_W | BPF_ABS, 0, 0, offset});
+    std::size_t const first = code.size();
+    for (IpAddress const& a : addresses) {
+        code.push_back({BPF_JMP | BPF_JEQ | BPF_K, 0, 1, big_endian(a.bytes.data() + (a.v6 ? 12 : 0), 4)});
+        code.push_back({BPF_JMP | BPF_JA, 0, 0, 0});
+    }
+    drop(code);
+    for (std::size_t i = first + 1; i < code.size(); i += 2) code[i].k = static_cast<std::uint32_t>(code.size() - i - 1);
+}
+
+void not_from(std::vector<sock_filter>& code, std::uint32_t offset, std::vector<Mac> const& macs) {
+    for (Mac const& mac : macs) {
+        code.push_back({BPF_LD | BPF_W | BPF_ABS, 0, 0, offset});
+        code.push_back({BPF_JMP | BPF_JEQ | BPF_K, 0, 3, big_endian(mac.data(), 4)});
+        code.push_back({BPF_LD | BPF_H | BPF_ABS, 0, 0, offset + 4});
+        code.push_back({BPF_JMP | BPF_JEQ | BPF_K, 0, 1, big_endian(mac.data() + 4, 2)});
+        drop(code);
+    }
+}
+
+std::vector<sock_filter> program(bool v6, std::vector<IpAddress> const& addresses, std::vector<Mac> const& but_from) {
+    std::vector<sock_filter> code;
+    if (v6) {
+        for (auto const& [offset, value] : {std::pair(6u, std::uint32_t{IPPROTO_ICMPV6}), std::pair(40u, std::uint32_t{ND_NEIGHBOR_ADVERT})}) {
+            code.push_back({BPF_LD | BPF_B | BPF_ABS, 0, 0, offset});
+            code.push_back({BPF_JMP | BPF_JEQ | BPF_K, 1, 0, value});
+            drop(code);
+        }
+        one_of(code, 60, addresses);  // the end of the advertisement's target
+        not_from(code, static_cast<std::uint32_t>(SKF_LL_OFF) + 6, but_from);
+    } else {
+        one_of(code, offsetof(Arp, sender), addresses);
+        not_from(code, offsetof(Arp, sender_mac), but_from);
+    }
+    let_through(code);
+    return code;
+}
+
 Result<Done> announce_v6(IpAddress const& address, Link const& link) {
     Fd const s(socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMPV6));
     if (s.fd < 0) return failed("can't open a raw ICMPv6 socket (CAP_NET_RAW is needed)");
@@ -259,6 +311,50 @@ Result<Done> announce(IpAddress const& address, Link const& link) {
             return failed("can't send a gratuitous ARP on " + link.name);
     }
     return Done{};
+}
+
+Result<std::unique_ptr<Listener>> Listener::open(Link const& link, bool v6) {
+    auto const opened = packet_socket(link, v6 ? ETH_P_IPV6 : ETH_P_ARP);
+    if (!opened) return Error{opened.error()};
+    std::unique_ptr<Listener> listener(new Listener(*opened, link, v6));
+    listener->listen_for({}, {});
+    return listener;
+}
+
+Listener::~Listener() {
+    close(fd_);
+}
+
+void Listener::listen_for(std::vector<IpAddress> const& addresses, std::vector<Mac> const& but_from) {
+    addresses_ = addresses;
+    but_from_ = but_from;
+    auto code = program(v6_, addresses, but_from);
+    if (code.size() > BPF_MAXINSNS) code = program(v6_, addresses, {});
+    if (code.size() > BPF_MAXINSNS) return;  // next() looks again in any case
+    sock_fprog const filter{static_cast<unsigned short>(code.size()), code.data()};
+    setsockopt(fd_, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
+}
+
+bool Listener::ask(IpAddress const& address) const {
+    return send_probe(fd_, address, link_);
+}
+
+std::optional<Listener::Claim> Listener::next() {
+    for (;;) {
+        char packet[2048];
+        sockaddr_ll from{};
+        socklen_t from_size = sizeof from;
+        ssize_t const n = recvfrom(fd_, packet, sizeof packet, MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&from), &from_size);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return {};
+        if (from.sll_pkttype == PACKET_OUTGOING) continue;
+        Mac sender{};
+        std::memcpy(sender.data(), from.sll_addr, sender.size());
+        for (IpAddress const& a : addresses_) {
+            auto const mac = holder_in({packet, static_cast<std::size_t>(n)}, a, sender);
+            if (mac && std::find(but_from_.begin(), but_from_.end(), *mac) == but_from_.end()) return Claim{a, *mac};
+        }
+    }
 }
 
 }  // namespace clusterd::net

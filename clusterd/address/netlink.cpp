@@ -1,5 +1,5 @@
 // rtnetlink through libnl-route-3. See netlink.hpp.
-#include "resources/netlink.hpp"
+#include "clusterd/address/netlink.hpp"
 
 #include <fmt/format.h>
 
@@ -9,6 +9,7 @@
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
 #include <netlink/route/link.h>
+#include <charconv>
 #include <cstring>
 #include <memory>
 
@@ -90,6 +91,17 @@ std::string format_mac(Mac const& m) {
     return fmt::format("{:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", m[0], m[1], m[2], m[3], m[4], m[5]);
 }
 
+std::optional<Mac> parse_mac(std::string_view text) {
+    Mac mac{};
+    if (text.size() != 17) return {};
+    for (std::size_t i = 0; i < mac.size(); ++i) {
+        char const* const at = text.data() + 3 * i;
+        auto const [end, error] = std::from_chars(at, at + 2, mac[i], 16);
+        if (error != std::errc() || end != at + 2 || (i < 5 && *end != ':')) return {};
+    }
+    return mac;
+}
+
 Result<std::optional<Link>> find_link(std::string const& name) {
     auto socket = connect();
     if (!socket) return Error{socket.error()};
@@ -133,21 +145,42 @@ Result<std::vector<AddressOnLink>> find_address(IpAddress const& address) {
     std::vector<AddressOnLink> found;
     for (nl_object* o = nl_cache_get_first(all->get()); o; o = nl_cache_get_next(o)) {
         auto* a = reinterpret_cast<rtnl_addr*>(o);
-        if (same(rtnl_addr_get_local(a), address)) found.push_back({rtnl_addr_get_ifindex(a), rtnl_addr_get_prefixlen(a)});
+        if (same(rtnl_addr_get_local(a), address))
+            found.push_back({rtnl_addr_get_ifindex(a), rtnl_addr_get_prefixlen(a), (rtnl_addr_get_flags(a) & IFA_F_PERMANENT) != 0});
     }
     return found;
 }
 
-Result<Done> add_address(IpAddress const& address, int prefix, int link) {
+namespace {
+
+Result<int> put(IpAddress const& address, int prefix, int link, std::uint32_t lifetime, int how) {
     auto a = object(address, prefix, link);
     if (!a) return Error{a.error()};
     unsigned flags = address.v6 ? IFA_F_NODAD : 0;
     if (prefix == (address.v6 ? 128 : 32)) flags |= IFA_F_NOPREFIXROUTE;  // there is no network to route to
     rtnl_addr_set_flags(a->get(), flags);
+    if (lifetime > 0) {
+        rtnl_addr_set_valid_lifetime(a->get(), lifetime);
+        rtnl_addr_set_preferred_lifetime(a->get(), lifetime);
+    }
     auto socket = connect();
     if (!socket) return Error{socket.error()};
-    int const e = rtnl_addr_add(socket->get(), a->get(), NLM_F_CREATE | NLM_F_EXCL);
-    if (e < 0 && e != -NLE_EXIST) return failed("the kernel refused to add it", e);
+    return rtnl_addr_add(socket->get(), a->get(), how);
+}
+
+}  // namespace
+
+Result<Done> add_address(IpAddress const& address, int prefix, int link, std::uint32_t lifetime) {
+    auto const e = put(address, prefix, link, lifetime, NLM_F_CREATE | NLM_F_EXCL);
+    if (!e) return Error{e.error()};
+    if (*e < 0 && *e != -NLE_EXIST) return failed("the kernel refused to add it", *e);
+    return Done{};
+}
+
+Result<Done> set_lifetime(IpAddress const& address, int prefix, int link, std::uint32_t lifetime) {
+    auto const e = put(address, prefix, link, lifetime, NLM_F_REPLACE);
+    if (!e) return Error{e.error()};
+    if (*e < 0) return failed("the kernel refused to renew its lifetime", *e);
     return Done{};
 }
 
