@@ -31,12 +31,12 @@ def disk_delay(run):
 
 @scenario()
 def disk_delay_in_a_split(run):
-    """Links cut, then a disk that takes a third of a permit for a cycle: the active node, alone, goes on."""
+    """Links cut, then a disk that takes 120 ms for a cycle (a permit's rule allows somewhat more): the active node, alone, goes on."""
     run.start_both()
     with run.watching() as probe:
         run.lab.cut()
         wait_for("alpha to be alone", lambda: run.permit(run.alpha) == "alone", limit=20, every=0.05)
-        run.lab.disk("both", "slow 150")
+        run.lab.disk("both", "slow 60")
         probe.hold(4 * PERMIT_MS / 1000, run.beta.runs_nothing)
         run.lab.heal()
         run.settled("alpha")
