@@ -37,6 +37,7 @@ Membership::Membership(Self self, Terms stored, ResumeState const& resume, Now n
     because_ = "the worker was started again and goes on";
     if (role_ == Role::alone) {
         alone_since_ = now.mono;
+        forced_ = resume.forced;
         peer_slot_ = shown_ = resume.peer_slot;
         peer_slot_known_ = true;
         peer_slot_seen_ = resume.peer_slot_seen;
@@ -449,6 +450,7 @@ ResumeState Membership::resume(Now) const {
     ResumeState r;
     r.self = self_.node;
     r.role = role_;
+    r.forced = forced_;
     r.incarnation = self_.incarnation;
     r.peer_incarnation = role_ == Role::joined ? joined_with_ : peer_incarnation_;
     r.peer_sent = peer_.sent;

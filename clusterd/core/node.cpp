@@ -300,7 +300,7 @@ void Node::Impl::report(Now now, Effects& out) {
 void Node::Impl::find_unstoppable(Now now) {
     bool const was = giving_up;
     giving_up = false;
-    if (gave_up || !peer_can_take() || !spec().quorum_disk || !membership.peer().disk_ok || !membership.peer_heard(now)) return;
+    if (gave_up || !reconciler.anything_unstoppable() || !peer_can_take() || !spec().quorum_disk || !membership.peer().disk_ok || !membership.peer_heard(now)) return;
     auto const in_this_term = [&](DecisionId id) { return id.term == membership.term(); };
     if (!in_this_term(replication.acting()->id) || !in_this_term(reports[at(peer())]->under)) return;  // it has just joined: not settled yet
     for (auto const& g : spec().groups) {

@@ -408,6 +408,10 @@ ResourceState Reconciler::shown_state(Local const& l) const {
     return l.gave_up && l.state == ResourceState::offline ? ResourceState::failed : l.state;
 }
 
+bool Reconciler::anything_unstoppable() const {
+    return std::any_of(all_.begin(), all_.end(), [](Local const* l) { return l->kills > 1; });
+}
+
 std::string Reconciler::unstoppable(GroupSpec const& g) const {
     for (auto const& own : groups_)
         for (Local const* l : own.members)

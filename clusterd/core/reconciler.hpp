@@ -44,6 +44,7 @@ public:
     Report const& report() const { return report_; }
     // Of the group: a resource that was killed in vain, so that nothing proves that it has ended. Empty: none.
     std::string unstoppable(GroupSpec const& g) const;
+    bool anything_unstoppable() const;
     bool refresh_report(Now now, DecisionId under, bool leaving, bool giving_up);  // true: it changed
     std::map<std::string, ResourceState> states() const;
 

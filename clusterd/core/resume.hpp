@@ -11,10 +11,11 @@
 namespace clusterd {
 
 struct ResumeState {
-    static constexpr std::uint32_t current_version = 1;
+    static constexpr std::uint32_t current_version = 2;
     std::uint32_t version = current_version;
     NodeIndex self = NodeIndex::a;
     Role role = Role::seeking;
+    bool forced = false;           // alone by an operator's word: renews its permit from its own clock
     Incarnation incarnation = 0;
     Incarnation peer_incarnation = 0;
     Instant peer_sent;             // newest send time of that incarnation

@@ -241,6 +241,17 @@ mutant("leaves-while-running", "a node leaves while something runs on it",
 mutant("forced-for-good", "a forced node that was frozen beyond its permit goes on as forced",
        (MEMBERSHIP, "heartbeat_owed_ = true;\n    «forcing_ = forced_ = false;»", "forcing_ = false;"))
 
+# ---- what can't be stopped -----------------------------------------------------------------------------------------------------
+
+mutant("abstaining-node-takes-an-offer", "a node that gave up its permit takes the peer's offer while its group is still its own",
+       (MEMBERSHIP, "t > alone_term_ && «!around.abstains»;", "true"))
+mutant("peer-waits-for-one-that-abstains", "with an echo it waits for the link, though the peer takes no offer",
+       (MEMBERSHIP, "if (peer_incarnation_ == 0 || around.abstains || «peer_.abstains») return false;", "false"))
+mutant("gives-up-but-keeps-its-permit", "a node that can't stop something says so, and keeps its permit",
+       (NODE, "«membership.step_down(now, \"it gave up its permit: something here can't be stopped\", out);»", ""))
+mutant("killed-in-vain-counts-as-stopped", "what was killed and is still there counts as offline",
+       (RECONCILER, "if («e.state == ResourceState::offline») {\n            l.kills = 0;", "e.state == ResourceState::offline || kind == ActionKind::kill"))
+
 # Mutants that nothing notices because they break nothing, each with why.
 EQUIVALENT = {
     "echo-of-another-incarnation-counts": "whoever grants in this term was joined with this incarnation and echoes no other: on meeting another it seeks, and grants no more",

@@ -235,6 +235,7 @@ struct Cluster {
     void resource_dies_unseen(NodeIndex n, std::string const& resource);
     void command(NodeIndex n, Command const& command);
     void leave(NodeIndex n);
+    void force(NodeIndex n);                         // quorum force
     void lose_store(NodeIndex n);                    // a new, empty state store at its next start
 
     // ---- what is true now

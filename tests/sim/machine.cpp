@@ -449,6 +449,7 @@ void Cluster::command(NodeIndex n, Command const& c) {
     deliver(m, event::CommandGiven{c});
 }
 
+void Cluster::force(NodeIndex n) { deliver(machine(n), event::Forced{"root"}); }
 void Cluster::leave(NodeIndex n) { deliver(machine(n), event::LeaveRequested{}); }
 
 void Cluster::network(NodeIndex n, bool well) {
