@@ -233,7 +233,7 @@ std::string AddressKeeper::describe(Kept const& kept, Mac const& mac) const {
     std::string rightful;
     if (kept.online_since != forever) {
         auto const ear = ears_.find({kept.spec.interface, kept.spec.address.address.v6});
-        rightful = ear == ears_.end() ? "this node" : "this node, " + net::format_mac(ear->second.listener->link().mac) + ",";
+        rightful = ear == ears_.end() ? "this node" : "this node (" + net::format_mac(ear->second.listener->link().mac) + ")";
     } else {
         rightful = peer_;
         std::string macs;
