@@ -88,15 +88,15 @@ struct StateStore::State {
 
 // `store` comes last: without it nothing else counts, and all is made again.
 Result<Done> StateStore::State::create() {
-    for (int copy = 0; copy < 2; ++copy)
-        if (dir.has(terms_name(copy))) {
-            auto const old = dir.read(terms_name(copy), store::block);
-            auto const found = old ? store::decode_commit(*old) : store::CommitBlock{};
-            if (found.newer != 0) return Error{dir.path(terms_name(copy)) + ": " + store::another_version(found.newer)};
-            auto const& newest = found.newest;
-            if (!old || (newest && newest->sequence > 2))
-                return Error{dir.path("store") + " is missing, but " + dir.path(terms_name(copy)) + " is there" + advice(options.dir)};
-        }
+    std::string rest;  // of an older store, which isn't one that was only being made
+    for (int copy = 0; copy < 2; ++copy) {
+        if (!dir.has(terms_name(copy))) continue;
+        auto const old = dir.read(terms_name(copy), store::block);
+        auto const found = old ? store::decode_commit(*old) : store::CommitBlock{};
+        if (found.newer != 0) return Error{dir.path(terms_name(copy)) + ": " + store::another_version(found.newer)};
+        if (!old || (found.newest && found.newest->sequence > 2)) rest = terms_name(copy);
+    }
+    if (!rest.empty()) return Error{dir.path("store") + " is missing, but " + dir.path(rest) + " is there" + advice(options.dir)};
     for (int copy = 0; copy < 2; ++copy) {
         Commit first;
         first.sequence = static_cast<std::uint64_t>(copy) + 1;

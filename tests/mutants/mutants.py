@@ -27,7 +27,7 @@ import rules  # noqa: E402
 EXPECTED = os.path.join(HERE, "expected.txt")
 PAGE = os.path.join(ROOT, "docs", "mutants.md")
 WORLDS = ["traces", "pairs", "exhaustive", "sim"]
-WALKS, DEPTH, SEEDS, MINUTES = 40000, 6, 25, 10
+WALKS, DEPTH, SEEDS, MINUTES = 150000, 6, 60, 10
 # What the small world has no part of: two Memberships and a disk.
 MEMBERSHIP_ONLY = {"membership.cpp", "membership.hpp", "arbitration.cpp", "spec.hpp", "ids.hpp"}
 

@@ -104,7 +104,7 @@ mutant("stop-mark-while-running", "the slot says stopped while something runs",
 mutant("stop-mark-with-a-permit", "the slot says stopped while the permit holds",
        (ARBITRATION, "!around.anything_running && «!permitted(now)» ?", "true"))
 mutant("stop-mark-while-not-found-out", "what isn't found out yet counts as not running",
-       (RECONCILER, "[](auto const& e) { return «active(e.second.state)» || e.second.action != 0; });", "e.second.state == ResourceState::online"))
+       (RECONCILER, "[](Local const* l) { return «active(l->state)» || l->action != 0; });", "l->state == ResourceState::online"))
 mutant("stop-mark-names-a-term-only-seen", "the mark names the highest term seen, not one it was joined or alone in",
        (ARBITRATION, "!permitted(now) ? «was_in_» : 0;", "wanted_.highest"))
 mutant("stop-mark-names-an-incarnation", "the mark counts for the peer's incarnation, whatever the term",
@@ -213,12 +213,12 @@ mutant("decision-of-another-term-stored", "a follower stores a decision of a ter
 mutant("follower-gets-the-first-decision-before-the-disk", "a new pair's first decision goes to the follower before it is on the disk",
        (REPLICATION, "bool const disk_first = «membership.around.seed_disk && !membership.seeded()»;", "false"))
 mutant("blank-disk-listed-again", "a blank disk is listed though the decision lists one",
-       (NODE, "if («d.stores[2] == 0» && membership.disk_usable() && membership.disk_fresh())", "true"))
+       (NODE, "if («listed[2] == 0» && membership.disk_usable() && membership.disk_fresh())", "true"))
 
 # ---- moves, starts and stops -------------------------------------------------------------------------------------------------------------
 
 mutant("started-while-draining", "a group is started though its decision says draining",
-       (RECONCILER, "if (d.owner != self_ || «d.draining_to» || !d.wanted_online) return false;", "decltype(d.draining_to){}"))
+       (RECONCILER, "if (d->owner != self_ || «d->draining_to» || !d->wanted_online) return false;", "decltype(d->draining_to){}"))
 mutant("report-of-an-older-decision-counts", "a drained report of an older decision counts",
        (PLANNER, "if (!r || «r->under != plan_.next.id» || !all_stopped(g, *r)) return;", "false"))
 mutant("report-of-another-incarnation-counts", "a report of a predecessor counts",
@@ -226,7 +226,7 @@ mutant("report-of-another-incarnation-counts", "a report of a predecessor counts
 mutant("moved-before-it-stopped", "a group is given to the other node before it is reported offline",
        (PLANNER, "r->under != plan_.next.id || «!all_stopped(g, *r)») return;", "false"))
 mutant("unknown-reported-as-stopped", "a resource whose state isn't known is reported as stopped",
-       (RECONCILER, "e.stopped = «l.state == ResourceState::offline» && l.action == 0;", "(l.state == ResourceState::offline || l.state == ResourceState::unknown)"))
+       (RECONCILER, "put(e.stopped, «l->state == ResourceState::offline» && l->action == 0);", "(l->state == ResourceState::offline || l->state == ResourceState::unknown)"))
 mutant("started-while-something-ends", "a start asks only for the permit, not for a committed decision of this term",
        (RECONCILER, "needs_met(l) && «rights.may_start» && now.mono >= l.start_after", "rights.may_run"))
 mutant("started-before-what-it-needs", "a resource is started before what it depends on is online",

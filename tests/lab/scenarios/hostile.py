@@ -81,7 +81,7 @@ class Attack:
 
 # ---- the network
 
-@scenario()
+@scenario(fresh=True)
 def wrong_key(run):
     """The standby has another key file: it gets no permit and writes nothing, both nodes say so and what to do, and the active node goes on
     without a lost request. With the right key it joins."""
@@ -106,7 +106,7 @@ def wrong_key(run):
         run.judge(probe, lost=0, only_by="alpha")
 
 
-@scenario()
+@scenario(fresh=True)
 def strange_packets(run):
     """Recorded packets of the peer, another cluster's, those of a newer version, of a stranger, and nonsense: counted, told with what to
     do, and of no other effect."""
@@ -133,7 +133,7 @@ def strange_packets(run):
         run.judge(probe, lost=0, only_by="alpha")
 
 
-@scenario()
+@scenario(fresh=True)
 def strange_connections(run):
     """Connections to the sync channel that say nothing, nonsense, or the words of a newer version, all the time: refused and told, while
     the two nodes go on deciding."""
@@ -153,7 +153,7 @@ def strange_connections(run):
         run.judge(probe, lost=0, only_by="alpha")
 
 
-@scenario()
+@scenario(fresh=True)
 def recorded_peer_is_no_peer(run):
     """The peer is dead and its recorded packets come in for ever: nobody takes them for it. The active node goes on alone, and, started
     anew among them, comes back."""
@@ -262,7 +262,7 @@ def fill(node, directory):
               "  except OSError: pass", os.path.join(directory, "fill")])
 
 
-@scenario()
+@scenario(fresh=True)
 def state_directory_full(run):
     """No byte is left in both state directories: status says so, nothing goes offline, and even a failover works, since the room for it was
     taken at the first start. With room again it is said no more."""
@@ -287,7 +287,7 @@ def state_directory_full(run):
         run.judge(probe, blackout_below=3 * PERMIT_MS)
 
 
-@scenario()
+@scenario(fresh=True)
 def state_directory_read_only(run):
     """The active node's state directory turns read-only, as ext4 does after an error: what runs goes on, new decisions are refused or wait and
     status says why. The other node can take over, and the broken one comes back with a new disk."""
@@ -314,7 +314,7 @@ def state_directory_read_only(run):
     os.unlink(image)
 
 
-@scenario()
+@scenario(fresh=True)
 def starts_that_are_refused(run):
     """A configuration without end, a state directory that is full or read-only from the start: clusterd says which and why, and exits with 1;
     the other node serves meanwhile."""
@@ -340,7 +340,7 @@ def starts_that_are_refused(run):
         run.judge(probe, lost=0, only_by="beta")
 
 
-@scenario()
+@scenario(fresh=True)
 def no_files_left(run):
     """The active node's worker may open no more files, and its sync channel breaks: no lost request, the same worker. With files again the
     nodes decide together as before."""
@@ -363,7 +363,7 @@ def no_files_left(run):
         run.judge(probe, lost=0, only_by="alpha")
 
 
-@scenario()
+@scenario(fresh=True)
 def wall_clock_jumps(run):
     """The active node's wall clock is set back a year, the standby's ahead a year, and back: no lost request and no failover; a move and a
     power cut work as ever, and the history stays in its order."""
@@ -410,7 +410,7 @@ def set_clock(path, seconds):
 
 # ---- the API and the checks
 
-@scenario()
+@scenario(fresh=True)
 def api_flooded(run):
     """Thousands of connections to the API, silent, slow, endless or huge: no lost request, bounded memory, and clusterctl has an answer as
     soon as they are gone."""
