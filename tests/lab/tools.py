@@ -151,12 +151,15 @@ def zombies_in(pid_namespace):
 
 
 def open_files(pid):
-    """What each open file descriptor of a process is: a path, or a kind (socket, pipe, anon_inode:[eventpoll])."""
+    """What each open file descriptor of a process is: a path, or a kind (socket, packet socket, pipe, anon_inode:[eventpoll])."""
     found = []
     try:
+        with open(f"/proc/{pid}/net/packet") as file:
+            packet = {f"socket:[{line.split()[-1]}]" for line in file.readlines()[1:]}
         for each in os.listdir(f"/proc/{pid}/fd"):
             try:
-                found.append(re.sub(r"^(socket|pipe):.*", r"\1", os.readlink(f"/proc/{pid}/fd/{each}")))
+                is_open = os.readlink(f"/proc/{pid}/fd/{each}")
+                found.append("packet socket" if is_open in packet else re.sub(r"^(socket|pipe):.*", r"\1", is_open))
             except OSError:
                 pass  # closed meanwhile
     except OSError:

@@ -78,7 +78,7 @@ def ifdown_both_of_the_active(run):
     client is served."""
     run.start_both()
     with run.watching() as probe:
-        ifdown(run.alpha, 0, 1)
+        ifdown(run.alpha, 1, 0)  # in this order: with the heartbeat link alone they would still agree on a move
         probe.wait_silent()
         probe.hold(4 * PERMIT_MS / 1000)
         run.notes["permits"] = {node.name: run.permit(node) for node in (run.alpha, run.beta)}
