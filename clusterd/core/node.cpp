@@ -141,7 +141,8 @@ void Node::Impl::begin_timelines(Now now, Decision const* old, Decision const& d
 std::array<StoreId, 3> Node::Impl::voters(std::array<StoreId, 3> listed) const {
     if (start.store != 0) listed[at(self())] = start.store;
     if (joined() && replication.follower_store() != 0) listed[at(peer())] = replication.follower_store();
-    if (listed[2] == 0 && membership.disk_usable() && membership.disk_fresh()) listed[2] = membership.disk_id();
+    // Also if it fails just now: not listed with the first decision it would never be, for it isn't fresh afterwards.
+    if (listed[2] == 0 && membership.disk_fresh()) listed[2] = membership.disk_id();
     return listed;
 }
 
@@ -151,7 +152,7 @@ Decision Node::Impl::draft(bool& changed) const {
     if (replication.base()) {
         d = *replication.base();
     } else {
-        d.cluster = membership.disk_usable() ? membership.disk_cluster() : start.fresh_cluster;
+        d.cluster = membership.disk_id() != 0 ? membership.disk_cluster() : start.fresh_cluster;
         d.config = start.seed;
         changed = true;
     }

@@ -213,7 +213,7 @@ mutant("decision-of-another-term-stored", "a follower stores a decision of a ter
 mutant("follower-gets-the-first-decision-before-the-disk", "a new pair's first decision goes to the follower before it is on the disk",
        (REPLICATION, "bool const disk_first = «membership.around.seed_disk && !membership.seeded()»;", "false"))
 mutant("blank-disk-listed-again", "a blank disk is listed though the decision lists one",
-       (NODE, "if («listed[2] == 0» && membership.disk_usable() && membership.disk_fresh())", "true"))
+       (NODE, "if («listed[2] == 0» && membership.disk_fresh())", "true"))
 
 # ---- moves, starts and stops -------------------------------------------------------------------------------------------------------------
 
@@ -244,7 +244,7 @@ mutant("forced-for-good", "a forced node that was frozen beyond its permit goes 
 # ---- what can't be stopped -----------------------------------------------------------------------------------------------------
 
 mutant("abstaining-node-takes-an-offer", "a node that gave up its permit takes the peer's offer while its group is still its own",
-       (MEMBERSHIP, "t > alone_term_ && «!around.abstains»;", "true"))
+       (MEMBERSHIP, "t > alone_term_ && «!around.abstains»;", "true"), (MEMBERSHIP, "if (around.abstains || «peer_.abstains» || peer_incarnation_ == 0 ||", "false"))
 mutant("peer-waits-for-one-that-abstains", "with an echo it waits for the link, though the peer takes no offer",
        (MEMBERSHIP, "if (peer_incarnation_ == 0 || around.abstains || «peer_.abstains») return false;", "false"))
 mutant("gives-up-but-keeps-its-permit", "a node that can't stop something says so, and keeps its permit",
