@@ -1,4 +1,5 @@
-// The inside of Node, shared by node.cpp (what happens) and node_status.cpp (what is said about it). For no one else.
+// The inside of Node, shared by node.cpp (what happens), node_departure.cpp (how it goes) and node_status.cpp (what is said about it).
+// For no one else.
 #pragma once
 
 #include "clusterd/core/membership.hpp"
@@ -10,6 +11,10 @@
 #include "clusterd/core/timeline.hpp"
 
 namespace clusterd {
+
+inline constexpr Duration leave_patience = std::chrono::seconds(60);  // for groups that are to move away
+inline constexpr Duration move_patience = std::chrono::seconds(20);   // before a permit is given up, for what can still be stopped to move away
+inline constexpr Duration mark_patience = std::chrono::seconds(1);    // for the quorum disk to take the stop mark
 
 struct Node::Impl {
     Impl(StartState s, Now now);

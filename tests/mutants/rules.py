@@ -6,7 +6,7 @@ a number chosen at the start of a program says which mutant it runs (chosen.cpp)
 """
 
 MEMBERSHIP, ARBITRATION, REPLICATION = "membership.cpp", "arbitration.cpp", "replication.cpp"
-NODE, PLANNER, RECONCILER = "node.cpp", "planner.cpp", "reconciler.cpp"
+NODE, DEPARTURE, PLANNER, RECONCILER = "node.cpp", "node_departure.cpp", "planner.cpp", "reconciler.cpp"
 
 ORDER = []  # names; a mutant's number is its place here, from 1
 MUTANTS = {}  # name: (what it does, edits)
@@ -236,7 +236,7 @@ mutant("stopped-under-its-dependents", "a resource is stopped before what depend
 mutant("emergency-results-believed", "what a stop says counts while the emergency stop takes everything away",
        (NODE, "if («!emergency») reconciler.on_changed(now, e, out);", "true"))
 mutant("leaves-while-running", "a node leaves while something runs on it",
-       (NODE, "if (!leaving || left || emergency || «reconciler.anything_running()») return;", "false"))
+       (DEPARTURE, "if (!leaving || left || emergency || «reconciler.anything_running()») return;", "false"))
 
 mutant("forced-for-good", "a forced node that was frozen beyond its permit goes on as forced",
        (MEMBERSHIP, "heartbeat_owed_ = true;\n    «forcing_ = forced_ = false;»", "forcing_ = false;"))
@@ -248,7 +248,7 @@ mutant("abstaining-node-takes-an-offer", "a node that gave up its permit takes t
 mutant("peer-waits-for-one-that-abstains", "with an echo it waits for the link, though the peer takes no offer",
        (MEMBERSHIP, "if (peer_incarnation_ == 0 || around.abstains || «peer_.abstains») return false;", "false"))
 mutant("gives-up-but-keeps-its-permit", "a node that can't stop something says so, and keeps its permit",
-       (NODE, "«membership.step_down(now, \"it gave up its permit: something here can't be stopped\", out);»", ""))
+       (DEPARTURE, "«membership.step_down(now, \"it gave up its permit: something here can't be stopped\", out);»", ""))
 mutant("killed-in-vain-counts-as-stopped", "what was killed and is still there counts as offline",
        (RECONCILER, "if («e.state == ResourceState::offline») {\n            l.kills = 0;", "e.state == ResourceState::offline || kind == ActionKind::kill"))
 
