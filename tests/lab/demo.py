@@ -115,7 +115,7 @@ def main():
     come_first()
     clean()
     try:
-        prerequisites(Scenario(play, "demo", "fault", True, {}), arguments.bin)
+        prerequisites(Scenario(play, "demo", "fault", needs_daemons=True, fresh=True, options={}), arguments.bin)
     except Skip as skip:
         print(f"demo: this machine lacks {skip}", file=sys.stderr)
         return 1
