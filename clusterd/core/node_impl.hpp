@@ -52,7 +52,7 @@ struct Node::Impl {
     bool was_joined = false, peer_lost = false;  // lost: it was joined, and is gone without a word
     Instant leaving_since = long_ago, marked_since = long_ago;
     bool giving_up = false, gave_up = false;  // something here can't be stopped: the rest moves away; and the permit is given up
-    std::string unstoppable;                  // what that is: "RESOURCE (why)"
+    std::string unstoppable;                  // what that is: "RESOURCE of group GROUP"
     Instant giving_up_since = long_ago;
     std::vector<std::uint8_t> networks; // 1 = well
     Instant prepared_for = long_ago;    // the seeking that addresses were prepared in
