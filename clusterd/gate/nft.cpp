@@ -1,6 +1,8 @@
 // See nft.hpp.
 #include "clusterd/gate/nft.hpp"
 
+#include "clusterd/guard/ordinary.hpp"
+
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -170,6 +172,7 @@ Result<Done> NftRun::finish() {
     bool const ended = pidfd_ >= 0 && wait(Duration{0});
     if (!ended) kill(pid_, SIGKILL);
     int status = 0;
+    guard::OrdinaryScheduling const ordinary;
     while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
     }
     std::string const said = read_all(output_);

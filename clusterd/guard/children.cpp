@@ -2,6 +2,7 @@
 #include "clusterd/guard/cgroup.hpp"
 #include "clusterd/guard/guard.hpp"
 #include "clusterd/guard/log.hpp"
+#include "clusterd/guard/ordinary.hpp"
 #include "clusterd/guard/proctree.hpp"
 #include "clusterd/guard/spawn.hpp"
 
@@ -261,10 +262,21 @@ void kill_host(int index) {
     kill(host.pid, SIGKILL);
 }
 
+namespace {
+
+pid_t bury_one(int& status) {
+    siginfo_t dead{};  // without burying it
+    if (waitid(P_ALL, 0, &dead, WEXITED | WNOHANG | WNOWAIT) != 0 || dead.si_pid == 0) return 0;
+    OrdinaryScheduling const ordinary;
+    return waitpid(dead.si_pid, &status, WNOHANG);
+}
+
+}  // namespace
+
 void reap_children() {
     for (;;) {
         int status = 0;
-        pid_t const pid = waitpid(-1, &status, WNOHANG);
+        pid_t const pid = bury_one(status);
         if (pid <= 0) return;
         if (pid == g.worker.pid) {
             worker_died(status);
