@@ -31,6 +31,7 @@ Membership::Membership(Self self, Terms stored, ResumeState const& resume, Now n
     joined_with_ = resume.peer_incarnation;
     peer_.incarnation = resume.peer_incarnation;
     peer_.sent = resume.peer_sent;
+    former_ = resume.former;
     last_grant_ = resume.last_grant;
     newest_echoed_ = resume.last_grant_sent;
     own_slot_.beat = resume.beat;
@@ -454,6 +455,7 @@ ResumeState Membership::resume(Now) const {
     r.incarnation = self_.incarnation;
     r.peer_incarnation = role_ == Role::joined ? joined_with_ : peer_incarnation_;
     r.peer_sent = peer_.sent;
+    r.former = former_;
     r.highest = wanted_.highest;
     r.joined_term = joined_term_;
     r.granted_term = granted_term_;

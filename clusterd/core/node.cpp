@@ -79,7 +79,9 @@ void Node::Impl::surround() {
     for (std::size_t i = 0; i < networks.size() && i < 32; ++i) a.networks |= static_cast<std::uint32_t>(networks[i]) << i;
     a.anything_running = reconciler.anything_running() || emergency;
     a.anything_online = reconciler.anything_online();
-    a.seed_disk = spec().quorum_disk.has_value() && replication.new_cluster();
+    // A fresh disk would let a node that lost its store found the cluster anew, whatever this pair has decided.
+    bool const votes = a.listed[2] == 0 || a.listed[2] == membership.disk_id();
+    a.seed_disk = spec().quorum_disk.has_value() && (replication.new_cluster() || (membership.disk_fresh() && votes));
 }
 
 // ---- the permit's end -----------------------------------------------------------------------------------------------------------
@@ -143,7 +145,7 @@ std::array<StoreId, 3> Node::Impl::voters(std::array<StoreId, 3> listed) const {
 }
 
 Decision Node::Impl::draft(bool& changed) const {
-    changed = replication.first_of_term();
+    changed = replication.base_unproven();
     Decision d;
     if (replication.base()) {
         d = *replication.base();
@@ -217,9 +219,11 @@ void Node::Impl::lead(Now now, Effects& out) {
     reasons.clear();
     // At nearly every step nothing is to be decided: then the decision isn't even copied.
     DecisionPtr const base_now = replication.base();
-    bool const as_it_is = base_now && !replication.first_of_term() && queue.empty() && voters(base_now->stores) == base_now->stores;
+    bool const to_seed = joined() && membership.around.seed_disk && !membership.seeded();
+    bool const as_it_is = base_now && !replication.base_unproven() && queue.empty() && voters(base_now->stores) == base_now->stores && !to_seed;
     bool changed = false;
     Decision d = as_it_is ? Decision{} : draft(changed);
+    changed = changed || to_seed;
     decide_commands(view, d, changed, out);
     Plan p = plan(view, as_it_is ? *base_now : d);
     if (!changed && !p.changed) return;

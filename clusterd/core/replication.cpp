@@ -54,7 +54,7 @@ bool Replication::on_persisted(Now now, event::Persisted const& e, Effects& out)
 // ---- the leader ------------------------------------------------------------------------------------------------------------------
 
 // Another term, or the same one in another way: whatever was under way is void, and the newest decision has to be learned.
-void Replication::follow_membership(Now, Membership const& membership) {
+void Replication::follow_membership(Membership& membership) {
     Term const leads = membership.leads() ? membership.term() : 0;
     bool const alone = membership.role() == Role::alone;
     if (leads == leading_ && alone == alone_) return;
@@ -62,10 +62,12 @@ void Replication::follow_membership(Now, Membership const& membership) {
     alone_ = alone;
     learned_ = false;
     base_ = nullptr;
+    base_committed_ = false;
     proposed_ = nullptr;
     new_cluster_ = false;
     sent_ = {};
     blocked_.clear();
+    membership.around.disk_newest = {};  // what lies in an area but wasn't named in time: the area is free again
     // What was to be stored but isn't yet belongs to a term that is over.
     to_store_ = tickets_.empty() ? stored_ : tickets_.back().decision;
 }
@@ -136,6 +138,7 @@ void Replication::on_sync(Now now, sync::DecisionStored const& m, Membership con
 void Replication::commit(Now, DecisionPtr const& d) {
     DecisionPtr const kept = d;
     acting_ = base_ = kept;
+    base_committed_ = true;
     confirmed_ = true;
     blocked_.clear();
     committed_now_ = kept->id;
@@ -184,7 +187,7 @@ void Replication::tell_peer(Membership const& membership, bool sync_up, Effects&
 // ---- every step --------------------------------------------------------------------------------------------------------------------
 
 void Replication::advance(Now now, Membership& membership, bool sync_up, Effects& out) {
-    follow_membership(now, membership);
+    follow_membership(membership);
     if (membership.disks_seen() != disks_seen_) {
         disks_seen_ = membership.disks_seen();
         on_disk_ = {};

@@ -30,6 +30,9 @@ public:
     // ---- the leader
     bool may_decide() const { return leading_ != 0 && learned_ && !proposed_; }
     bool first_of_term() const { return may_decide() && id_of(base_).term != leading_; }
+    // Nobody knows whether base() was ever committed: it is by the next decision. Also in the middle of a term, by a process that goes
+    // on as the leader of its predecessor's.
+    bool base_unproven() const { return may_decide() && !base_committed_; }
     DecisionPtr const& base() const { return base_; }  // what the next decision is built on; null: none was ever made
     StoreId follower_store() const { return follower_.store; }
     bool new_cluster() const { return new_cluster_; }  // the decision under way is a cluster's first
@@ -55,7 +58,7 @@ private:
         Instant asked;
     };
 
-    void follow_membership(Now now, Membership const& membership);
+    void follow_membership(Membership& membership);
     void learn_from_follower(Membership const& membership);
     void persist_what_is_owed(Now now, Membership const& membership, Effects& out);
     void commit(Now now, DecisionPtr const& d);
@@ -81,6 +84,7 @@ private:
     bool alone_ = false;
     bool learned_ = false;   // the newest decision of the two stores is known: base_
     DecisionPtr base_;
+    bool base_committed_ = false;  // by this process
     DecisionPtr proposed_;   // being committed
     bool new_cluster_ = false;
     sync::FollowerState follower_;  // the last one heard

@@ -11,7 +11,7 @@
 namespace clusterd {
 
 struct ResumeState {
-    static constexpr std::uint32_t current_version = 2;
+    static constexpr std::uint32_t current_version = 3;
     std::uint32_t version = current_version;
     NodeIndex self = NodeIndex::a;
     Role role = Role::seeking;
@@ -19,6 +19,7 @@ struct ResumeState {
     Incarnation incarnation = 0;
     Incarnation peer_incarnation = 0;
     Instant peer_sent;             // newest send time of that incarnation
+    std::array<Incarnation, 4> former{};  // those that are over: a late packet of theirs must not make one the peer again
     Term highest = 0, joined_term = 0, granted_term = 0, alone_term = 0, was_in = 0;
     Instant permit_end, r_last, started;
     Instant last_grant;            // when the last fresh grant came

@@ -110,7 +110,8 @@ void Cluster::made(Machine& m, DecisionPtr const& d) {
         // A takeover counts from when it is decided: a later leader that finds it may commit it, whoever has a permit by then, for
         // the other has started nothing of these groups since.
         auto const base = memory.decisions.find(known);
-        if (base != memory.decisions.end()) check_given_to_paused(*base->second.decision, *d);
+        // Not against `base`: what was stored while another term began may be known here, and yet not be what this is built on.
+        if (auto const last = memory.decisions.find(memory.committed); last != memory.decisions.end()) check_given_to_paused(*last->second.decision, *d);
         if (m.resume.role == Role::alone && base != memory.decisions.end()) check_takeover(m, *base->second.decision, *d);
     } else if (it->second.decision != d && !same(*it->second.decision, *d)) {
         throw Violation("3", "two decisions are named " + to_string(d->id));

@@ -73,6 +73,7 @@ struct Conditions {
     std::array<bool, 2> healthy{true, true};    // what health agents find
     std::array<Agents, 2> agents{};             // and what they say of it
     std::array<Ns, 2> wall{};                   // how far the wall clock is off
+    bool comes_back = false;                    // a node that has left is started again
 };
 
 struct Setup {
@@ -197,6 +198,7 @@ struct Memory {
     std::map<std::string, Given> commands;
     std::map<std::string, std::deque<Ns>> failovers;  // by group: when one by failure was decided, in true time
     Ns wall_stepped = -never;                         // last step of any wall clock
+    std::uint64_t came_back = 0;                      // nodes that were started again after they had left
     std::array<Echo, 2> newest_arrived{};             // of each sender's heartbeats
     std::map<std::string_view, std::uint64_t> probes;  // rare cases that happened; names are literals
     std::array<std::set<std::string>, 2> online_when_joined_ended;

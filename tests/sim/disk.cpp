@@ -20,7 +20,7 @@ void Cluster::disk_next(Machine& m) {
     run(++m.disk_request_id);
 }
 
-// Before the first write of a process nothing of an older one is pending any more.
+// Before a process does anything with the disk, nothing of an older one is pending any more: the lock of quorum/quorum.cpp.
 void Cluster::settle_ghost(Machine& m) {
     if (!m.ghost) return;
     auto const late = std::move(m.ghost);
@@ -168,6 +168,7 @@ void Cluster::write_slot(NodeIndex n, Slot const& slot) {
 
 void Cluster::disk_read(Machine& m, effect::DiskRead const& e) {
     disk_request(m, [this, &m, e](std::uint64_t request) {
+        settle_ghost(m);
         event::DiskReadDone done;
         done.id = e.id;
         done.started = clock(m.self);
@@ -220,6 +221,7 @@ void Cluster::disk_store(Machine& m, effect::DiskStoreDecision const& e) {
 
 void Cluster::disk_load(Machine& m, effect::DiskLoadDecisions const& e) {
     disk_request(m, [this, &m, e](std::uint64_t request) {
+        settle_ghost(m);
         auto newest = std::make_shared<DecisionPtr>();
         auto bad = std::make_shared<char const*>(nullptr);
         disk_io(

@@ -292,6 +292,9 @@ void Cluster::perform(Machine& m, Effects const& effects) {
             if (active(m.self, name)) throw Violation("leave", std::string(name_of(m.self)) + " left while it runs " + name);
         m.in_step = false;
         kill_service(m.self);
+        if (!conditions.comes_back) return;
+        ++memory.came_back;
+        after(1000 * ms, [this, &m] { start_service(m.self); });
     }
 }
 

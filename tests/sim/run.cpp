@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <utility>
 
 namespace clusterd::sim {
 
@@ -47,6 +48,7 @@ public:
         for (auto& d : calm.disk) d.error = 0, d.io = {ms, std::min<Ns>(d.io.high, t.permit.count() / 60)}, d.failing = d.hanging = false;
         calm.fsync = {ms, std::min<Ns>(calm.fsync.high, t.permit.count() / 30)};
         calm.only_fault = c_.conditions.only_fault;
+        calm.comes_back = true;  // whoever was told to leave, and couldn't as long as something was left, leaves now
         for (NodeIndex n : {NodeIndex::a, NodeIndex::b}) c_.disk_hangs(n, false);
         c_.conditions = calm;
         for (NodeIndex n : {NodeIndex::a, NodeIndex::b}) {
@@ -295,19 +297,40 @@ bool serviceable(Cluster const& c, Scenario const& s) {
     return disk_counts && store_counts(c, NodeIndex::a) && store_counts(c, NodeIndex::b);
 }
 
+// What the faults left behind: a worker that is about to be started again, and a write to a store that was slow when it began.
+void let_settle(Cluster& c, Scenario const& s) {
+    Ns const until = c.now + 2 * c.spec().timing.permit.count() + 2000 * ms;
+    std::array<std::uint64_t, 2> writing{};
+    for (auto const& m : c.machines) writing[clusterd::at(m.self)] = m.persisting ? m.persists.front().ticket : 0;
+    auto const unsettled = [&](Machine const& m) {
+        auto const n = clusterd::at(m.self);
+        return (s.rest.up[n] && !m.node) || (m.persisting && m.persists.front().ticket == writing[n]);
+    };
+    while (c.now < until && (unsettled(c.machines[0]) || unsettled(c.machines[1]))) c.run_until(c.now + 20 * ms);
+}
+
+// An operator made something fail, which then waits for its next try: 5 s, and twice as long each time.
+bool made_to_fail(Cluster const& c) {
+    return std::any_of(c.memory.commands.begin(), c.memory.commands.end(), [](auto const& x) { return x.second.command.verb == Verb::fail; });
+}
+
 void check_liveness(Cluster& c, Scenario const& s) {
     if (!serviceable(c, s)) return c.probe("liveness not asked: too little is left");
     Timing const& t = c.spec().timing;
     Ns const cycle = 2 * c.conditions.disk[0].io.high, fsync = c.conditions.fsync.high;
     // A start or stop that hung in the safety phase is waited for until its own time-out.
     // What can't be stopped takes its own time-outs (3 s to stop, 10 s to kill), and 20 s for the rest to move away.
-    Ns const hung = s.resource_trouble || s.rest.sticks >= 0 ? 75'000 * ms : 0;
+    Ns const hung = s.resource_trouble || s.rest.sticks >= 0 || made_to_fail(c) ? 75'000 * ms : 0;
     Ns const starts = 3 * (c.conditions.start.high + c.conditions.stop.high);
     Ns const bound = t.permit_with_drift().count() * 101 / 100 + 2 * t.suspect.count() + 4 * cycle + 6 * fsync + starts + 4 * t.heartbeat.count() + 400 * ms + hung;
-    Ns const from = c.now;
+    let_settle(c, s);
+    Ns from = c.now;
     std::string why = "not looked at";
-    for (Ns step = 20 * ms; c.now < from + bound; c.run_until(c.now + step))
+    std::uint64_t came_back = c.memory.came_back;
+    for (Ns step = 20 * ms; c.now < from + bound; c.run_until(c.now + step)) {
+        if (std::exchange(came_back, c.memory.came_back) != c.memory.came_back) from = c.now;
         if (why = missing(c, s); why.empty() && c.now > from + bound / 2) break;
+    }
     if (!why.empty()) {
         for (auto n : {NodeIndex::a, NodeIndex::b}) c.note(c.describe(n));
         c.note(c.describe_disk());
