@@ -4,6 +4,7 @@
 #include "clusterd/core/node_impl.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace clusterd {
 
@@ -439,8 +440,7 @@ Effects Node::step(Now now, Event const& event) {
     out.reserve(4);  // seldom more
     impl_->last = now;
     impl_->surround();
-    if (!impl_->permit_told && impl_->membership.permitted(now)) out.push_back(effect::Permit{impl_->membership.permit_end()});
-    impl_->permit_told = true;
+    if (!std::exchange(impl_->permit_told, true)) out.push_back(effect::Permit{impl_->membership.permitted(now) ? impl_->membership.permit_end() : long_ago});
     impl_->membership.advance(now, out);  // what time has ended is ended before the event is looked at
     impl_->enforce_permit(now, out, 0);
     std::visit([&](auto const& e) { impl_->on(now, e, out); }, event);

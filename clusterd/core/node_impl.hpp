@@ -45,7 +45,7 @@ struct Node::Impl {
     Role told_role = Role::seeking;
     bool told_any_role = false;
 
-    bool permit_told = true;            // false: a predecessor's permit, which it may not have told guard and gate of any more
+    bool permit_told = true;            // false: a predecessor's permit, or its end, which it may not have told guard and gate of any more
     bool emergency = false;             // under way
     Instant emergency_for = forever;    // the permit end it was for
     bool leaving = false, left = false;

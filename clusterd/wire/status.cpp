@@ -19,6 +19,8 @@ struct Spelling {
     E value;
     std::string_view text;
 };
+template <class E>
+Spelling(E, char const*) -> Spelling<E>;  // clang 14, the fuzz targets' compiler, derives none for an aggregate
 
 constexpr std::array resource_states{
     Spelling{ResourceState::offline, "offline"}, Spelling{ResourceState::online_pending, "online-pending"},
