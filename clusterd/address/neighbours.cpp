@@ -128,7 +128,7 @@ Solicitation solicitation(IpAddress const& address, Mac& to) {
     std::memcpy(&p.ip.ip6_dst, group, 16);
     to = {0x33, 0x33, 0xff, address.bytes[13], address.bytes[14], address.bytes[15]};
     p.ns.nd_ns_type = ND_NEIGHBOR_SOLICIT;
-    std::memcpy(&p.ns.nd_ns_target, address.bytes.data(), 16);
+    std::memcpy(p.ns.nd_ns_target.s6_addr, address.bytes.data(), 16);
     p.ns.nd_ns_cksum = checksum(p.ip, &p.ns, sizeof p.ns);
     return p;
 }

@@ -96,13 +96,15 @@ Result<Key> load_key(std::string const& path) {
     struct stat s {};
     if (::fstat(file.fd, &s) != 0) return Error{"the key file " + path + " can't be examined: " + reason()};
     if (auto const allowed = check_access(s, path); !allowed) return Error{allowed.error()};
-    auto text = read_all(file.fd, 128, path);
+    constexpr std::size_t longest = 128;  // with blank space; whatever comes behind isn't left unread
+    auto text = read_all(file.fd, longest + 1, path);
     if (!text) return Error{text.error()};
+    bool const too_long = text->size() > longest;
     while (!text->empty() && (text->back() == '\n' || text->back() == '\r' || text->back() == ' ')) text->pop_back();
     Key key;
     std::size_t size = 0;
     bool const good =
-        text->size() == 2 * key.bytes.size() &&
+        !too_long && text->size() == 2 * key.bytes.size() &&
         sodium_hex2bin(key.bytes.data(), key.bytes.size(), text->data(), text->size(), nullptr, &size, nullptr) == 0 &&
         size == key.bytes.size();
     sodium_memzero(text->data(), text->size());
