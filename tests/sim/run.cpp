@@ -297,14 +297,17 @@ bool serviceable(Cluster const& c, Scenario const& s) {
     return disk_counts && store_counts(c, NodeIndex::a) && store_counts(c, NodeIndex::b);
 }
 
-// What the faults left behind: a worker that is about to be started again, and a write to a store that was slow when it began.
+// What the faults left behind: a worker that is about to be started again, and what was begun when the store or the disk was slow.
 void let_settle(Cluster& c, Scenario const& s) {
     Ns const until = c.now + 2 * c.spec().timing.permit.count() + 2000 * ms;
-    std::array<std::uint64_t, 2> writing{};
-    for (auto const& m : c.machines) writing[clusterd::at(m.self)] = m.persisting ? m.persists.front().ticket : 0;
+    std::array<std::uint64_t, 2> writing{}, asking{};
+    for (auto const& m : c.machines) {
+        writing[clusterd::at(m.self)] = m.persisting ? m.persists.front().ticket : 0;
+        asking[clusterd::at(m.self)] = m.disk_request_id;
+    }
     auto const unsettled = [&](Machine const& m) {
         auto const n = clusterd::at(m.self);
-        return (s.rest.up[n] && !m.node) || (m.persisting && m.persists.front().ticket == writing[n]);
+        return (s.rest.up[n] && !m.node) || (m.persisting && m.persists.front().ticket == writing[n]) || (m.disk_busy && m.disk_request_id == asking[n]);
     };
     while (c.now < until && (unsettled(c.machines[0]) || unsettled(c.machines[1]))) c.run_until(c.now + 20 * ms);
 }
