@@ -322,24 +322,20 @@ void Cluster::store(Machine& m, effect::Persist const& p) {
     if (it != memory.decisions.end()) it->second.durable = it->second.held[at(m.self)] = true;
 }
 
+// All that waits is written by one fsync, as store/store.cpp does.
 void Cluster::persist_next(Machine& m) {
     if (m.persists.empty()) return;
     m.persisting = true;
-    after(draw(conditions.fsync), [this, &m, instance = m.instance] {
+    after(draw(conditions.fsync), [this, &m, instance = m.instance, batch = m.persists.size()] {
         if (!m.node || m.instance != instance) return;
-        auto const p = m.persists.front();
-        m.persists.pop_front();
+        std::vector<effect::Persist> const written(m.persists.begin(), m.persists.begin() + static_cast<std::ptrdiff_t>(batch));
+        m.persists.erase(m.persists.begin(), m.persists.begin() + static_cast<std::ptrdiff_t>(batch));
         m.persisting = false;
-        event::Persisted done;
-        done.ticket = p.ticket;
-        done.ok = !random.chance(conditions.fsync_error);
-        if (done.ok) {
-            store(m, p);
-        } else {
-            done.error = "no space left (simulated)";
-        }
+        bool const ok = !random.chance(conditions.fsync_error);
+        for (auto const& p : written)
+            if (ok) store(m, p);
         persist_next(m);
-        deliver_to(m, instance, done);
+        for (auto const& p : written) deliver_to(m, instance, event::Persisted{p.ticket, ok, ok ? "" : "no space left (simulated)"});
     });
 }
 
