@@ -92,8 +92,9 @@ def guard_and_worker_killed(run):
         run.silent_from(probe, run.alpha, when)
 
 
-def restarted_in_place(run, kill):
-    run.start_both()
+def restarted_in_place(run, kill, begun=False):
+    if not begun:
+        run.start_both()
     with run.watching() as probe:
         old = run.alpha.the("nginx").pid
         kill()
@@ -116,6 +117,17 @@ def service_killed(run):
 def service_master_killed(run):
     """kill -9 of nginx's master alone: its workers are ended, too, and it is back on the same node."""
     restarted_in_place(run, lambda: run.alpha.kill_service(only_master=True))
+
+
+@scenario()
+def service_killed_after_the_workers(run):
+    """kill -9 of both nodes' workers, the leader's among them, and then of nginx: who goes on still starts again what fails."""
+    run.start_both()
+    for node in (run.alpha, run.beta):
+        old = node.kill_worker()
+        wait_for("a new worker", lambda: node.the("clusterd-worker").pid != old.pid)
+        run.settled("alpha")
+    restarted_in_place(run, run.alpha.kill_service, begun=True)  # not one command in between: it would be a decision
 
 
 @scenario()
