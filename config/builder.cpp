@@ -3,6 +3,8 @@
 
 #include "config/depends.hpp"
 #include "config/nearest.hpp"
+#include "config/secrets.hpp"
+#include "config/shares.hpp"
 
 #include <algorithm>
 
@@ -39,15 +41,22 @@ Spec SpecBuilder::build(Element const& root) {
     spec_.version = static_cast<std::uint64_t>(given.integer("version", 1));
     children(root, {{"node", [&](Element const& e) { node(e); }},
                     {"quorum", [&](Element const& e) { quorum(e); }},
+                    {"watchdog", [&](Element const& e) { watchdog(e); }},
                     {"timing", [&](Element const& e) { timing(e); }},
                     {"network", [&](Element const& e) { network(e); }},
                     {"group", [&](Element const& e) { group(e); }}});
     check_nodes(root.GetLineNum());
     check_timing();
+    if (!spec_.watchdog.device.empty() && spec_.watchdog.timeout.count() == 0)  // not before the guard's own enforcement has had its time
+        spec_.watchdog.timeout = std::chrono::ceil<std::chrono::seconds>(spec_.timing.permit + std::chrono::seconds(1));
     check_references();
     check_depends();
+    check_disks();
     check_possible();
     check_addresses();
+    check_share_depends();
+    check_network_names();
+    check_routes();
     if (spec_.quorum_disk == std::nullopt && quorum_line_ == 0) {
         problems_.warning(
             root.GetLineNum(),
@@ -136,6 +145,18 @@ void SpecBuilder::quorum(Element const& e) {
     if (given.given("disk")) spec_.quorum_disk = given.text("disk");
 }
 
+void SpecBuilder::watchdog(Element const& e) {
+    if (!once(e, watchdog_line_)) return;
+    ElementAttributes const given(e, {&element("watchdog").attributes}, problems_);
+    children(e, {});
+    spec_.watchdog.device = given.text("device");
+    if (given.given("timeout")) spec_.watchdog.timeout = given.duration("timeout");
+    if (spec_.watchdog.device.find(' ') != std::string::npos)
+        problems_.error(given.line("device"), given.what() + ": attribute 'device': a path without blanks is expected");
+    if (spec_.watchdog.timeout.count() % Duration(std::chrono::seconds(1)).count() != 0)
+        problems_.error(given.line("timeout"), given.what() + ": attribute 'timeout': watchdogs count whole seconds; " + format_duration(spec_.watchdog.timeout) + " are given");
+}
+
 void SpecBuilder::timing(Element const& e) {
     if (!once(e, timing_line_)) return;
     ElementAttributes const given(e, {&element("timing").attributes}, problems_);
@@ -184,14 +205,8 @@ void SpecBuilder::group(Element const& e) {
     std::size_t const index = spec_.groups.size();
     if (given.given("preferred"))
         node_references_.push_back({given.what(), "preferred", given.text("preferred"), given.line("preferred"), index, {}});
-    for (char const* attribute : {"priority", "apart", "after"}) {
-        if (!given.given(attribute)) continue;
-        problems_.warning(given.line(attribute),
-                          given.what() + ": attribute '" + attribute + "' is checked, but not acted on by this version");
-        if (std::string_view(attribute) != "priority") {
-            group_references_.push_back({given.what(), attribute, given.text(attribute), given.line(attribute), index, {}});
-        }
-    }
+    for (char const* attribute : {"apart", "after"})
+        if (given.given(attribute)) group_references_.push_back({given.what(), attribute, given.text(attribute), given.line(attribute), index, {}});
     if (index == config_max_groups)
         problems_.error(e.GetLineNum(), given.what() + ": more than " + std::to_string(config_max_groups) + " groups");
     children(e, {}, [&](Element const& r) { resource(r, made); });
@@ -264,10 +279,16 @@ void SpecBuilder::resource(Element const& e, GroupSpec& of) {
                 {prefix->address, 0, given.what() + ": attribute 'address'", "address of " + given.what(), given.line("address")});
         }
     }
+    if (type->name == "service" && given.given("unit")) {
+        auto const [first, fresh] = units_.emplace(given.text("unit"), given.what() + " at " + at(given.line("unit")));
+        if (!fresh) problems_.error(given.line("unit"), given.what() + ": attribute 'unit': " + given.text("unit") + " is also the unit of " + first->second);
+    }
+    if (type->name == "filesystem") check_filesystem(given);
+    if (type->name == "file-share") check_share(given, made);
     int restart_line = 0;
-    children(e, {{"health", [&](Element const& h) { health(h, made); }}, {"restart", [&](Element const& r) {
-                                                                              if (once(r, restart_line)) restart(r, made);
-                                                                          }}});
+    children(e, {{"health", [&](Element const& h) { health(h, made); }},
+                 {"restart", [&](Element const& r) { if (once(r, restart_line)) restart(r, made); }},
+                 {"param", [&](Element const& p) { param(p, made); }}});
     of.resources.push_back(std::move(made));
 }
 
@@ -305,7 +326,46 @@ void SpecBuilder::health(Element const& e, ResourceSpec& of) {
     if (agent->name == "http" && given.given("user") != given.given("password-file")) {
         problems_.error(e.GetLineNum(), what + ": attributes 'user' and 'password-file' go together");
     }
+    if (agent->name == "redis" && given.given("user") && !given.given("password-file")) {  // a password alone is the default user's
+        problems_.error(e.GetLineNum(), what + ": attribute 'user' needs 'password-file'");
+    }
+    if (agent->name == "smb" && given.given("user") != given.given("password-file")) {
+        problems_.error(e.GetLineNum(), what + ": attributes 'user' and 'password-file' go together");
+    }
+    if (agent->name == "smb" && given.given("user") && !given.given("share")) {
+        problems_.error(given.line("user"), what + ": attribute 'user' needs 'share': without one nobody logs in");
+    }
+    if (agent->name == "smb" && given.text("user").find('%') != std::string::npos) {
+        problems_.error(given.line("user"), what + ": attribute 'user': no password stands here; write it to a file (root's, mode 0600) on each node and name it as password-file");
+    }
+    if (agent->name == "smb" && given.given("share")) {
+        if (auto const why = why_no_share({{"protocol", "smb"}, {"share", given.text("share")}}, "share"))
+            problems_.error(given.line("share"), what + ": attribute 'share': " + *why);
+    }
+    if (agent->name == "postgres" && !given.given("user")) {
+        for (char const* const name : {"password-file", "database", "query"})
+            if (given.given(name)) problems_.error(given.line(name), what + ": attribute '" + name + "' needs 'user'");
+    }
+    if (agent->name == "certificate" && given.given("url") && !given.text("url").starts_with("https://")) {
+        problems_.error(given.line("url"), what + ": attribute 'url': a certificate is looked for, so it starts with https://");
+    }
     of.health.push_back(std::move(made));
+}
+
+// Kept beside the resource's own attributes: param:NAME and param-file:NAME (resources/ocf.hpp).
+void SpecBuilder::param(Element const& e, ResourceSpec& of) {
+    ElementAttributes const given(e, {&element("param").attributes}, problems_);
+    children(e, {});
+    std::string const name = given.text("name"), what = "<param name=" + quoted(name) + "> of resource " + quoted(of.name);
+    if (of.type != "ocf") return problems_.error(e.GetLineNum(), what + ": only <ocf> has parameters");
+    bool const plain = !name.empty() && name.size() <= 100 && std::all_of(name.begin(), name.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-'; });
+    if (!plain && given.given("name")) return problems_.error(given.line("name"), what + ": attribute 'name': letters, digits, '_' and '-' are expected");
+    if (given.given("value") == given.given("value-file")) return problems_.error(e.GetLineNum(), what + ": either 'value' or 'value-file' is expected");
+    if (given.given("value") && names_a_secret(name))
+        return problems_.error(given.line("value"), what + ": a secret doesn't stand in the configuration; write it to a file (root's, mode 0600) on each node and name it as value-file");
+    bool const fresh = !of.attributes.contains("param:" + name) && !of.attributes.contains("param-file:" + name);
+    if (!fresh) return problems_.error(e.GetLineNum(), what + " is given twice");
+    of.attributes[(given.given("value") ? "param:" : "param-file:") + name] = given.given("value") ? given.text("value") : given.text("value-file");
 }
 
 void SpecBuilder::restart(Element const& e, ResourceSpec& of) {

@@ -27,12 +27,14 @@ private:
     void node(Element const& element);
     void link(Element const& element, NodeSpec& node);
     void quorum(Element const& element);
+    void watchdog(Element const& e);
     void timing(Element const& element);
     void network(Element const& element);
     void group(Element const& element);
     void resource(Element const& element, GroupSpec& group);
     void health(Element const& element, ResourceSpec& resource);
     void restart(Element const& element, ResourceSpec& resource);
+    void param(Element const& e, ResourceSpec& of);
     void unknown_resource(Element const& element, GroupSpec const& group);
 
     // ---- what the whole file tells, in builder_rules.cpp ----
@@ -45,6 +47,12 @@ private:
     void check_cycle(std::string const& group, std::map<std::string, std::vector<std::string>> const& graph);
     void check_possible();
     void check_addresses();
+    void check_filesystem(ElementAttributes const& given);
+    void check_disks();
+    void check_share(ElementAttributes const& given, ResourceSpec const& made);
+    void check_share_depends();
+    void check_network_names();
+    void check_routes();
     void check_link_addresses();
     std::optional<NodeIndex> node_of(std::string const& name) const;
     std::string at(int line) const { return file_ + ":" + std::to_string(line); }
@@ -75,11 +83,14 @@ private:
     std::vector<NodeSpec> nodes_;
     std::vector<int> node_lines_;
     std::map<std::string, Named> names_;
+    std::map<std::string, Named> devices_, points_;  // of filesystems
+    std::map<std::string, Named> shares_;            // "smb docs", "nfs /media", "nfs export 77"
     std::set<std::string> network_names_;
     std::vector<Reference> node_references_, group_references_, depends_;
+    std::map<std::string, std::string> units_;  // and who has it
     std::vector<AddressUse> link_addresses_, ip_addresses_, ping_addresses_;
     std::set<std::pair<std::string, std::string>> unknown_resources_;  // (group, name) of resources whose type is refused
-    int quorum_line_ = 0, timing_line_ = 0;
+    int quorum_line_ = 0, timing_line_ = 0, watchdog_line_ = 0;
     std::size_t resources_ = 0;
     bool resources_refused_ = false;
 };

@@ -4,6 +4,7 @@
 #include "config/nearest.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 namespace clusterd {
 
@@ -42,6 +43,62 @@ std::optional<NodeIndex> SpecBuilder::node_of(std::string const& name) const {
         if (nodes_[i].name == name) return i == 0 ? NodeIndex::a : NodeIndex::b;
     }
     return std::nullopt;
+}
+
+void SpecBuilder::check_filesystem(ElementAttributes const& given) {
+    if (!given.written("protection"))
+        problems_.error(given.line("name"), given.what() +
+                                                ": nothing but the permit would end its writes on a node that goes dark: there is neither a disk "
+                                                "reservation, a fence device nor a watchdog; if that is to be enough, say protection=\"permit\"");
+    std::string point = given.text("mount");
+    while (point.size() > 1 && point.back() == '/') point.pop_back();
+    bool const plain = std::none_of(point.begin(), point.end(), [](char c) { return c <= ' ' || c == '\\' || c == 0x7f; });
+    if (given.given("mount") && (!plain || point == "/" || point.find("/..") != std::string::npos))
+        problems_.error(given.line("mount"), given.what() + ": attribute 'mount': " + quoted(point) +
+                                                 " can't be one; a directory without blanks, backslashes and .. is needed");
+    for (auto const& [attribute, value, seen] : {std::tuple{"device", given.text("device"), &devices_}, {"mount", point, &points_}}) {
+        if (!given.given(attribute)) continue;
+        auto const [other, fresh] = seen->insert({value, Named{given.what(), given.line(attribute)}});
+        if (!fresh)
+            problems_.error(given.line(attribute), given.what() + ": attribute '" + attribute + "': " + quoted(value) + " is also that of " +
+                                                       other->second.what + " at " + at(other->second.line));
+    }
+}
+
+// What is said twice of one device: by its disk, and by the filesystem on it.
+void SpecBuilder::check_disks() {
+    struct Disk {
+        std::string group, name;
+        int line;
+    };
+    std::map<std::string, Disk> disks;
+    auto const device_of = [](ResourceSpec const& r) {
+        auto const it = r.attributes.find("device");
+        return it == r.attributes.end() ? std::string() : it->second;
+    };
+    auto const what = [](ResourceSpec const& r) { return "<" + r.type + " name=" + quoted(r.name) + ">: "; };
+    for (GroupSpec const& g : spec_.groups) {
+        for (ResourceSpec const& r : g.resources) {
+            std::string const device = device_of(r);
+            if (device.empty() || (r.type != "disk" && r.type != "filesystem")) continue;
+            if (device == spec_.quorum_disk) problems_.error(r.line, what(r) + device + " is the quorum disk, which is for the cluster's own use");
+            if (r.type != "disk") continue;
+            auto const [other, fresh] = disks.insert({device, Disk{g.name, r.name, r.line}});
+            if (!fresh) problems_.error(r.line, what(r) + device + " is also that of resource " + quoted(other->second.name) + " at " + at(other->second.line));
+        }
+    }
+    for (GroupSpec const& g : spec_.groups) {
+        for (ResourceSpec const& r : g.resources) {
+            auto const disk = r.type == "filesystem" ? disks.find(device_of(r)) : disks.end();
+            if (disk == disks.end()) continue;
+            Disk const& on = disk->second;
+            auto const depends = names_in(r.depends);
+            if (on.group != g.name)
+                problems_.error(r.line, what(r) + "its disk " + quoted(on.name) + " at " + at(on.line) + " is in another group; a disk and what is on it move together");
+            else if (std::find(depends.begin(), depends.end(), on.name) == depends.end())
+                problems_.warning(r.line, what(r) + "it is on the disk " + quoted(on.name) + " and doesn't depend on it; say depends=" + quoted(on.name));
+        }
+    }
 }
 
 void SpecBuilder::check_nodes(int line) {
@@ -144,6 +201,11 @@ void SpecBuilder::check_group_references() {
         } else if (r.attribute == "after") {
             after[spec_.groups[r.group].name].push_back(r.name);
             lines[spec_.groups[r.group].name] = r.line;
+        } else {
+            GroupSpec const& g = spec_.groups[r.group];
+            auto const to = std::find_if(spec_.groups.begin(), spec_.groups.end(), [&](GroupSpec const& h) { return h.name == r.name; });
+            if (g.preferred && to->preferred == g.preferred)
+                problems_.warning(r.line, place + "both groups prefer " + spec_.nodes[clusterd::at(*g.preferred)].name + "; the one that is placed second starts on the other node");
         }
     }
     auto const cycle = find_cycle(after);

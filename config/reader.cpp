@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstring>
 
 namespace clusterd {
 
@@ -65,6 +66,25 @@ std::optional<std::string> why_not_interface(std::string const& value) {
     return std::nullopt;
 }
 
+std::optional<std::string> why_not_unit(std::string const& value) {
+    constexpr std::string_view suffix = ".service";
+    bool const well = value.size() > suffix.size() && value.size() <= 255 && value.ends_with(suffix) && value[0] != '.' &&
+                      std::all_of(value.begin(), value.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || std::strchr(":_.\\@-", c); });
+    if (well && value.find("@.") == std::string::npos) return std::nullopt;
+    return "isn't " + std::string(kind_allowed(Kind::unit)) + (well ? "; of a template the instance is named: NAME@INSTANCE.service" : "");
+}
+
+std::optional<std::string> why_not_ocf_agent(std::string const& value) {
+    std::string_view text = value;
+    if (text.starts_with("ocf:")) text.remove_prefix(4);
+    std::size_t const colon = text.find(':');
+    auto const word = [](std::string_view w) {
+        return !w.empty() && w.size() <= 63 && w[0] != '.' && std::all_of(w.begin(), w.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || std::strchr("._-", c); });
+    };
+    if (colon != std::string_view::npos && word(text.substr(0, colon)) && word(text.substr(colon + 1))) return std::nullopt;
+    return "isn't " + std::string(kind_allowed(Kind::ocf_agent));
+}
+
 std::optional<std::string> why_not_path(std::string const& value) {
     if (value.empty() || value[0] != '/') return "isn't an absolute path (it starts with /)";
     return std::nullopt;
@@ -110,8 +130,14 @@ std::optional<std::string> why_not(Attribute const& row, std::string const& valu
             return error_of(parse_yes_no(value));
         case Kind::choice: {
             if (std::find(row.choices.begin(), row.choices.end(), value) != row.choices.end()) return std::nullopt;
+            if (std::find(row.planned.begin(), row.planned.end(), value) != row.planned.end())
+                return "isn't there yet in this version; it is " + allowed_text(row);
             return "isn't " + allowed_text(row) + did_you_mean(value, row.choices);
         }
+        case Kind::dns_name:
+            return error_of(parse_dns_name(value));
+        case Kind::uuid:
+            return error_of(parse_uuid(value));
         case Kind::path:
             return why_not_path(value);
         case Kind::address:
@@ -120,8 +146,16 @@ std::optional<std::string> why_not(Attribute const& row, std::string const& valu
             return why_not_addresses(value);
         case Kind::address_prefix:
             return error_of(parse_address_prefix(value));
+        case Kind::network:
+            return error_of(parse_network(value));
+        case Kind::gateway:
+            return error_of(parse_gateway(value));
         case Kind::interface:
             return why_not_interface(value);
+        case Kind::unit:
+            return why_not_unit(value);
+        case Kind::ocf_agent:
+            return why_not_ocf_agent(value);
         case Kind::url:
             return error_of(parse_url(value));
         case Kind::status_range:
@@ -158,7 +192,7 @@ ElementAttributes::ElementAttributes(tinyxml2::XMLElement const& element, Tables
     for (auto const* table : tables_) {
         for (Attribute const& wanted : *table) {
             std::string const name(wanted.name);
-            bool const there = given(name) || std::find(bad_.begin(), bad_.end(), name) != bad_.end();
+            bool const there = written(name);
             if (wanted.required && !there)
                 problems.error(line_, what_ + ": attribute '" + name + "' is missing; it is " + allowed_text(wanted));
         }
@@ -226,6 +260,9 @@ void ElementAttributes::unknown(tinyxml2::XMLElement const& element, std::string
                              (near.empty() ? "; known are " : " known are ") + (list.empty() ? "none" : list));
 }
 
+bool ElementAttributes::written(std::string_view name) const {
+    return given(name) || std::find(bad_.begin(), bad_.end(), name) != bad_.end();
+}
 std::string ElementAttributes::text(std::string_view name) const {
     if (auto const found = given_.find(name); found != given_.end()) return found->second.text;
     Attribute const* const known = row(name);

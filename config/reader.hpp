@@ -19,6 +19,7 @@ public:
     ElementAttributes(tinyxml2::XMLElement const& element, Tables tables, ProblemList& problems);
 
     bool given(std::string_view name) const { return given_.find(name) != given_.end(); }
+    bool written(std::string_view name) const;  // also where what is given isn't valid
     std::string text(std::string_view name) const;  // empty where neither given nor defaulted
     int line(std::string_view name) const;          // the element's where it isn't given
     // Where neither given nor defaulted: `otherwise`.

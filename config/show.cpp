@@ -11,34 +11,64 @@ namespace clusterd {
 
 namespace {
 
+constexpr std::string_view about_durations = "A duration is a whole number and a unit (us, ms, s, min, h, d), such as 300ms or 15min.";
+
 std::string list(std::vector<TypeInfo> const& table, std::string_view title) {
     std::size_t width = 0;
-    for (TypeInfo const& info : table) width = std::max(width, info.name.size());
-    std::string text = fmt::format("{}\n", title);
+    std::vector<TypeInfo const*> sorted;
     for (TypeInfo const& info : table) {
-        text += fmt::format("  {:<{}}  {}{}\n", info.name, width, info.description, info.needs_root ? " (needs root)" : "");
+        width = std::max(width, info.name.size());
+        sorted.push_back(&info);
+    }
+    std::sort(sorted.begin(), sorted.end(), [](TypeInfo const* a, TypeInfo const* b) { return a->name < b->name; });
+    std::string text = fmt::format("{}\n", title);
+    for (TypeInfo const* info : sorted) {
+        text += fmt::format("  {:<{}}  {}{}\n", info->name, width, info->description, info->needs_root ? " (needs root)" : "");
     }
     return text;
+}
+
+// What stands in the column of defaults.
+std::string_view default_of(Attribute const& row) {
+    return row.required ? "required" : row.default_value.empty() ? "-" : row.default_value;
 }
 
 std::string attribute_lines(std::vector<Attribute> const& rows) {
+    std::size_t name = 16, value = 8;
+    for (Attribute const& row : rows) {
+        name = std::max(name, row.name.size());
+        value = std::max(value, default_of(row).size());
+    }
     std::string text;
     for (Attribute const& row : rows) {
-        std::string const extra = row.required                ? "required"
-                                  : row.default_value.empty() ? "optional"
-                                                              : fmt::format("default {}", row.default_value);
-        text += fmt::format("  {:<20} {} ({}{})\n", row.name, row.description, extra, row.needs_root ? "; needs root" : "");
-        text += fmt::format("  {:<20} {}\n", "", allowed_text(row));
+        text += fmt::format("  {:<{}}  {:<{}}  {}{}\n", row.name, name, default_of(row), value, row.description, row.needs_root ? " (needs root)" : "");
+        text += fmt::format("  {:<{}}  {:<{}}    {}\n", "", name, "", value, allowed_text(row));
     }
     return text;
 }
 
-std::string one(TypeInfo const& info, std::string_view what, std::string_view common) {
-    std::string text = fmt::format("{} {}: {}{}\n", what, info.name, info.description, info.needs_root ? " (needs root)" : "");
-    text += fmt::format("\nIts attributes\n{}", info.attributes.empty() ? "  none\n" : attribute_lines(info.attributes));
-    text += fmt::format("\nThose of every {}\n{}", common, attribute_lines(element(common).attributes));
-    if (!info.example.empty()) text += fmt::format("\nExample\n  {}\n", info.example);
+std::string part(std::string_view title, std::vector<Attribute> const& rows) {
+    return fmt::format("\n{}\n{}", title, rows.empty() ? "  none\n" : attribute_lines(rows));
+}
+
+std::string resource_type(TypeInfo const& info) {
+    std::string text = fmt::format("Resource type {}: {}{}\n", info.name, info.description, info.needs_root ? " (needs root)" : "");
+    if (!info.example.empty()) text += fmt::format("\n  {}\n", info.example);
+    text += part("Its own attributes, with what holds where one isn't given", info.attributes);
+    for (ElementInfo const& child : elements()) {
+        if (child.parents == fmt::format("<{}>", info.name)) text += part(fmt::format("<{}> in it: {}", child.name, child.description), child.attributes);
+    }
+    text += part("What every resource takes", element("resource").attributes);
+    text += "\nIn it may stand <health> (clusterctl show agents) and <restart> (clusterctl show defaults).\n";
     return text;
+}
+
+std::string health_agent(TypeInfo const& info) {
+    std::string text = fmt::format("Health agent {}: {}{}\n", info.name, info.description, info.needs_root ? " (needs root)" : "");
+    if (!info.example.empty()) text += fmt::format("\n  {}\n", info.example);
+    text += part("Its own attributes, with what holds where one isn't given", info.attributes);
+    text += part("What every check takes", element("health").attributes);
+    return text + fmt::format("\nTo run one by hand on this node: clusterctl agent try {} NAME=VALUE ...\n", info.name);
 }
 
 void add_rows(std::vector<DefaultRow>& rows, std::string const& of, std::vector<Attribute> const& attributes) {
@@ -59,19 +89,19 @@ std::string timing_row(std::string_view name, Timing const& t) {
 }  // namespace
 
 std::string show_types() {
-    return list(resource_types(), "Resource types (clusterctl show type NAME tells more)");
+    return list(resource_types(), "Resource types (clusterctl show type NAME tells all attributes; a page each: docs/types, /usr/share/doc/clusterd/types)");
 }
 
 std::string show_agents() {
-    return list(agents(), "Health agents: <health type=\"...\"> (clusterctl show type NAME tells more)");
+    return list(agents(), "Health agents: <health type=\"...\"> (clusterctl show type NAME tells all attributes)");
 }
 
 std::optional<std::string> show_type(std::string_view name) {
     std::string text;
-    if (TypeInfo const* const type = find_type(name)) text += one(*type, "Resource type", "resource");
-    if (TypeInfo const* const agent = find_agent(name)) text += (text.empty() ? "" : "\n") + one(*agent, "Health agent", "health");
+    if (TypeInfo const* const type = find_type(name)) text += resource_type(*type);
+    if (TypeInfo const* const agent = find_agent(name)) text += (text.empty() ? "" : "\n") + health_agent(*agent);
     if (text.empty()) return std::nullopt;
-    return text;
+    return text + fmt::format("{}\n", about_durations);
 }
 
 std::string unknown_type(std::string_view name) {
@@ -102,7 +132,7 @@ std::vector<DefaultRow> defaults() {
 }
 
 std::string show_defaults() {
-    std::string text = "What holds where an attribute isn't given (`resource`: every resource)\n";
+    std::string text = fmt::format("What holds where an attribute isn't given (`resource`: every resource). {}\n", about_durations);
     std::string of;
     for (DefaultRow const& row : defaults()) {
         if (row.element != of) text += fmt::format("{}\n", row.element);

@@ -28,7 +28,7 @@ KindRow kind_row(Kind kind) {
         case Kind::environment:
             return {"environment", "NAME=value words, separated by blanks; quotes as in a shell"};
         case Kind::duration:
-            return {"duration", "a duration: a whole number and a unit (us, ms, s, min, h, d)"};
+            return {"duration", "a duration"};
         case Kind::integer:
             return {"integer", "a whole number"};
         case Kind::yes_no:
@@ -43,8 +43,16 @@ KindRow kind_row(Kind kind) {
             return {"addresses", "one or several IPv4 or IPv6 addresses, separated by blanks"};
         case Kind::address_prefix:
             return {"address-prefix", "an address with its prefix length, such as 10.0.0.100/24 or fd00::100/64"};
+        case Kind::network:
+            return {"network-prefix", "a network, such as 10.1.0.0/16, fd00:1::/64, 0.0.0.0/0 or ::/0"};
+        case Kind::gateway:
+            return {"gateway", "an IPv4 or IPv6 address, also a link-local one"};
         case Kind::interface:
             return {"interface", "a network interface's name, at most 15 characters"};
+        case Kind::unit:
+            return {"unit", "a systemd service's name, such as nginx.service"};
+        case Kind::ocf_agent:
+            return {"ocf-agent", "an OCF agent's provider and type, such as heartbeat:pgsql"};
         case Kind::url:
             return {"url", "a URL that starts with http:// or https://, without a login"};
         case Kind::status_range:
@@ -57,6 +65,10 @@ KindRow kind_row(Kind kind) {
             return {"ready", "started, tcp:PORT or file:/PATH"};
         case Kind::depends:
             return {"depends", "names of resources of the group, with and, or, parentheses"};
+        case Kind::dns_name:
+            return {"dns-name", "a fully qualified name, such as www.example.com"};
+        case Kind::uuid:
+            return {"uuid", "a UUID, such as blkid prints"};
         case Kind::failback:
             return {"failback", "never, immediate or a window of the day such as 22:00-04:00"};
     }
@@ -119,6 +131,15 @@ std::vector<ElementInfo> make_elements() {
            .description = "K: the emergency stop starts this long before the permit ends",
            .min = "1ms",
            .max = "10min"}}},
+        {"watchdog",
+         "<cluster>",
+         "the machine's watchdog device, which resets it when clusterd can't stop what it must; at most one",
+         {{.name = "device", .kind = Kind::path, .description = "the same path on both nodes; nothing else may use it", .required = true},
+          {.name = "timeout",
+           .kind = Kind::duration,
+           .description = "reset so long after it was last fed, in whole seconds; a permit and a second where not given",
+           .min = "1s",
+           .max = "10min"}}},
         {"network",
          "<cluster>",
          "a network that clients come from, watched on both nodes",
@@ -154,12 +175,12 @@ std::vector<ElementInfo> make_elements() {
            .choices = {"auto", "manual", "as-was"}},
           {.name = "priority",
            .kind = Kind::integer,
-           .description = "higher is started first (not acted on by this version)",
+           .description = "of groups that start on a node at the same time, those with a higher one come online first",
            .default_value = "0",
            .min = "-1000",
            .max = "1000"},
-          {.name = "apart", .kind = Kind::name, .description = "a group to keep away from (not acted on by this version)"},
-          {.name = "after", .kind = Kind::name, .description = "a group to start after (not acted on by this version)"}}},
+          {.name = "apart", .kind = Kind::name, .description = "a group that it isn't to share a node with while there are two"},
+          {.name = "after", .kind = Kind::name, .description = "a group that is to be online before this one starts, on whichever node"}}},
         {"resource",
          "<group>",
          "what every resource has, whatever its type",
@@ -194,6 +215,15 @@ std::vector<ElementInfo> make_elements() {
            .kind = Kind::yes_no,
            .description = "a process of its own for its driver and checks",
            .default_value = "no"}}},
+        {"param",
+         "<ocf>",
+         "a parameter of the agent, as its meta-data names it; several are allowed",
+         {{.name = "name", .kind = Kind::text, .description = "the parameter's name", .required = true},
+          {.name = "value", .kind = Kind::text, .description = "its value; no secrets (see value-file)"},
+          {.name = "value-file",
+           .kind = Kind::path,
+           .description = "a file whose first line is its value, for secrets; on each node, root's, mode 0600",
+           .secret_file = true}}},
         {"health",
          "any resource",
          "a check of the resource while it is online; several are allowed",
@@ -201,7 +231,8 @@ std::vector<ElementInfo> make_elements() {
            .kind = Kind::choice,
            .description = "which agent checks",
            .required = true,
-           .choices = {"http", "tcp", "process", "exec"}},
+           .choices = {"http", "tcp", "process", "exec", "ping", "arp", "dns", "redis", "postgres", "nfs", "smb", "unit", "certificate", "disk",
+                       "pressure", "load"}},
           {.name = "every", .kind = Kind::duration, .description = "how often", .default_value = "1s", .min = "10ms", .max = "1d"},
           {.name = "timeout",
            .kind = Kind::duration,

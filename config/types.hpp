@@ -28,13 +28,19 @@ enum class AttributeKind : std::uint8_t {
     address,         // IPv4 or IPv6 literal
     addresses,       // several, separated by blanks
     address_prefix,  // 10.0.0.100/24
+    network,         // 10.1.0.0/16, 0.0.0.0/0
+    gateway,         // an address, also a link-local one
     interface,       // a network interface's name
+    unit,            // a systemd service's name
+    ocf_agent,       // PROVIDER:TYPE
     url,             // http or https, without login
     status_range,    // 200 or 200-399
     header,          // "Name: value"
     times,           // a number of times, or always
     ready,           // started | tcp:PORT | file:/PATH
     depends,         // names, and, or, parentheses
+    uuid,            // as blkid prints it
+    dns_name,        // www.example.com
     failback,        // never | immediate | HH:MM-HH:MM
 };
 std::string_view kind_name(AttributeKind kind);     // "yes-no": also the simple type's name in cluster.xsd
@@ -49,6 +55,7 @@ struct Attribute {
     std::vector<std::string_view> choices = {};
     std::string_view min = {}, max = {};  // integer, duration: inclusive; empty = the kind's own
     bool needs_root = false;              // the daemon must run as root where it is given
+    std::vector<std::string_view> planned = {};  // choices that the design names and this version doesn't have
     bool secret_file = false;             // a path to a file that holds secrets: the form to use instead of writing them here
 };
 // "a duration from 1ms to 1h", "one of: yes, no": made from the row.

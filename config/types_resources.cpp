@@ -1,4 +1,4 @@
-// The table's rows for resource types and health agents (types.hpp).
+// The table's rows for resource types (types.hpp); those for health agents are in types_agents.cpp.
 #include "config/types.hpp"
 
 namespace clusterd {
@@ -49,6 +49,75 @@ TypeInfo dummy() {
                 {.name = "crash-after", .kind = Kind::duration, .description = "it fails by itself this long after coming online"},
             },
         .example = R"(<dummy name="one" start-delay="200ms"/>)"};
+}
+
+TypeInfo disk() {
+    return {.name = "disk",
+            .description = "a disk that both nodes reach: it is there, the right one, and answers",
+            .needs_root = true,
+            .attributes =
+                {
+                    {.name = "device",
+                     .kind = Kind::path,
+                     .description = "the block device; a name that is the same on both nodes and of this disk alone, as in /dev/disk/by-id",
+                     .required = true},
+                    {.name = "uuid", .kind = Kind::uuid, .description = "of the ext2/3/4 or xfs filesystem or of the GPT on it: a disk with another one is refused"},
+                    {.name = "size",
+                     .kind = Kind::integer,
+                     .description = "its bytes, as blockdev --getsize64 prints: a disk of another size is refused",
+                     .min = "512",
+                     .max = "9223372036854775807"},
+                    {.name = "check-every",
+                     .kind = Kind::duration,
+                     .description = "how often a block of it is read while online",
+                     .default_value = "5s",
+                     .min = "100ms",
+                     .max = "1d"},
+                    {.name = "check-timeout",
+                     .kind = Kind::duration,
+                     .description = "a read that takes longer: failed",
+                     .default_value = "10s",
+                     .min = "10ms",
+                     .max = "1h"},
+                    {.name = "protection",
+                     .kind = Kind::choice,
+                     .description = "what keeps a node that goes dark from writing to it: this version has the permit only",
+                     .default_value = "permit",
+                     .choices = {"permit"},
+                     .planned = {"reservation", "fence", "watchdog"}},
+                },
+            .example = R"(<disk name="web-disk" device="/dev/disk/by-id/wwn-1"/>)"};
+}
+
+TypeInfo filesystem() {
+    return {.name = "filesystem",
+            .description = "a filesystem on a disk that both nodes reach, mounted on the owner only",
+            .needs_root = true,
+            .attributes =
+                {
+                    {.name = "device",
+                     .kind = Kind::path,
+                     .description = "the block device; a name that is the same on both nodes",
+                     .required = true},
+                    {.name = "mount", .kind = Kind::path, .description = "the directory to mount it at; on both nodes", .required = true},
+                    {.name = "type",
+                     .kind = Kind::choice,
+                     .description = "what it is; both can be shut down from one moment to the next",
+                     .required = true,
+                     .choices = {"ext4", "xfs"}},
+                    {.name = "options", .kind = Kind::text, .description = "for mount -o, such as noatime"},
+                    {.name = "fsck",
+                     .kind = Kind::choice,
+                     .description = "ext4: e2fsck -p before each mount, which does nothing where all is well; always: with -f",
+                     .default_value = "auto",
+                     .choices = {"auto", "always", "never"}},
+                    {.name = "protection",
+                     .kind = Kind::choice,
+                     .description = "what ends its writes on a node that goes dark: this version has the permit only",
+                     .choices = {"permit"},
+                     .planned = {"reservation", "fence", "watchdog"}},
+                },
+            .example = R"(<filesystem name="data" device="/dev/disk/by-id/wwn-1" mount="/srv/data" type="ext4" protection="permit"/>)"};
 }
 
 TypeInfo ip_address() {
@@ -145,98 +214,154 @@ TypeInfo script() {
             .example = R"(<script name="job" start="/opt/job/ctl start" stop="/opt/job/ctl stop" status="/opt/job/ctl status"/>)"};
 }
 
-TypeInfo http() {
-    return {.name = "http",
-            .description = "fetches a URL and looks at status, headers and body",
-            .needs_root = false,
+TypeInfo service() {
+    return {.name = "service",
+            .description = "a systemd unit; its failure is known at once",
+            .needs_root = true,
             .attributes =
                 {
-                    {.name = "url", .kind = Kind::url, .description = "what to fetch; no login in it", .required = true},
-                    {.name = "status",
-                     .kind = Kind::status_range,
-                     .description = "the status or range of statuses that is ok",
-                     .default_value = "200-399"},
-                    {.name = "body", .kind = Kind::text, .description = "text that the answer must contain"},
-                    {.name = "header", .kind = Kind::header, .description = "a header that the answer must have"},
-                    {.name = "method",
-                     .kind = Kind::choice,
-                     .description = "how to ask",
-                     .default_value = "GET",
-                     .choices = {"GET", "HEAD", "OPTIONS", "POST"}},
-                    {.name = "tls-verify",
-                     .kind = Kind::yes_no,
-                     .description = "the certificate must be valid and for that name",
-                     .default_value = "yes"},
-                    {.name = "ca-file", .kind = Kind::path, .description = "certificates (PEM) to trust instead of the system's"},
-                    {.name = "connect",
-                     .kind = Kind::address,
-                     .description = "connect to this address instead of resolving the URL's name"},
-                    {.name = "request-header",
-                     .kind = Kind::header,
-                     .description = "a header to send; no secrets (see request-header-file)"},
-                    {.name = "request-header-file",
-                     .kind = Kind::path,
-                     .description = "a file of headers to send, one a line, for secrets; on each node, root's, mode 0600",
-                     .secret_file = true},
-                    {.name = "user", .kind = Kind::text, .description = "log in as (basic authentication); needs password-file"},
-                    {.name = "password-file",
-                     .kind = Kind::path,
-                     .description = "a file whose first line is that user's password; on each node, root's, mode 0600",
-                     .secret_file = true},
+                    {.name = "unit", .kind = Kind::unit, .description = "the unit; not to be enabled at boot on either node", .required = true},
                 },
-            .example = R"(<health type="http" url="http://10.0.0.100/healthz" every="1s" timeout="300ms"/>)"};
+            .example = R"(<service name="web-server" unit="nginx.service"/>)"};
 }
 
-TypeInfo tcp() {
-    return {.name = "tcp",
-            .description = "connects, and may send something and wait for an answer",
-            .needs_root = false,
+TypeInfo ocf() {
+    return {.name = "ocf",
+            .description = "an OCF agent of the package resource-agents, or of one's own",
+            .needs_root = true,
             .attributes =
                 {
-                    {.name = "address", .kind = Kind::address, .description = "where to connect to", .required = true},
-                    {.name = "port",
+                    {.name = "agent", .kind = Kind::ocf_agent, .description = "which; its parameters are <param> elements", .required = true},
+                    {.name = "monitor-every",
+                     .kind = Kind::duration,
+                     .description = "how often its monitor is run while online",
+                     .default_value = "10s",
+                     .min = "100ms",
+                     .max = "1d"},
+                    {.name = "monitor-timeout",
+                     .kind = Kind::duration,
+                     .description = "one that takes longer says nothing: unknown",
+                     .default_value = "20s",
+                     .min = "100ms",
+                     .max = "1h"},
+                    {.name = "check-level",
                      .kind = Kind::integer,
-                     .description = "and to which port",
+                     .description = "a deeper monitor is run, too (OCF_CHECK_LEVEL), as its meta-data offers it",
+                     .min = "1",
+                     .max = "100"},
+                    {.name = "check-every", .kind = Kind::duration, .description = "how often that is", .default_value = "1min", .min = "1s", .max = "1d"},
+                },
+            .example = R"(<ocf name="db" agent="heartbeat:pgsql"> <param name="pgdata" value="/srv/db"/> </ocf>)"};
+}
+
+TypeInfo file_share() {
+    return {.name = "file-share",
+            .description = "a directory that a running Samba or NFS server offers on the owner only",
+            .needs_root = true,
+            .attributes =
+                {
+                    {.name = "protocol",
+                     .kind = Kind::choice,
+                     .description = "smb: a share of Samba; nfs: an export",
                      .required = true,
+                     .choices = {"smb", "nfs"}},
+                    {.name = "path", .kind = Kind::path, .description = "the directory", .required = true},
+                    {.name = "share", .kind = Kind::text, .description = "what clients call it; without it the resource's name (nfs: as a path, /NAME)"},
+                    {.name = "read-only", .kind = Kind::yes_no, .description = "clients can't write", .default_value = "no"},
+                    {.name = "comment", .kind = Kind::text, .description = "smb: shown where shares are listed"},
+                    {.name = "browseable", .kind = Kind::yes_no, .description = "smb: listed where shares are listed", .default_value = "yes"},
+                    {.name = "guest", .kind = Kind::yes_no, .description = "smb: without a password, too", .default_value = "no"},
+                    {.name = "valid-users", .kind = Kind::text, .description = "smb: only these users and @groups; without it all who can log in"},
+                    {.name = "server",
+                     .kind = Kind::choice,
+                     .description = "nfs: nfs-ganesha, or the kernel's own",
+                     .default_value = "ganesha",
+                     .choices = {"ganesha", "kernel"}},
+                    {.name = "clients",
+                     .kind = Kind::text,
+                     .description = "nfs: who may mount it: addresses, networks, names, separated by blanks",
+                     .default_value = "*"},
+                    {.name = "squash",
+                     .kind = Kind::choice,
+                     .description = "nfs: which users of clients become nobody",
+                     .default_value = "root",
+                     .choices = {"root", "all", "none"}},
+                    {.name = "export-id",
+                     .kind = Kind::integer,
+                     .description = "nfs: part of clients' file handles, the same on both nodes; without it made of the resource's name",
                      .min = "1",
                      .max = "65535"},
-                    {.name = "send", .kind = Kind::escaped_text, .description = "sent once connected"},
-                    {.name = "expect", .kind = Kind::escaped_text, .description = "must come back"},
+                    {.name = "grace",
+                     .kind = Kind::yes_no,
+                     .description = "nfs-ganesha: clients reclaim their locks first, by what it has recorded on the share's filesystem",
+                     .default_value = "no"},
+                    {.name = "options",
+                     .kind = Kind::text,
+                     .description = "more of Samba's or nfs-ganesha's parameters, NAME = VALUE, separated by ;  kernel: options of exports(5)"},
                 },
-            .example = R"(<health type="tcp" address="10.0.0.100" port="6379" send="PING\r\n" expect="+PONG"/>)"};
+            .example = R"(<filesystem name="data" device="/dev/disk/by-id/wwn-1" mount="/srv/data" type="ext4" protection="permit"/>
+<file-share name="docs" protocol="smb" path="/srv/data/docs" valid-users="@office" depends="data files-ip"/>
+<ip-address name="files-ip" address="10.0.0.100/24" interface="eth0"/>)"};
 }
 
-TypeInfo process_agent() {
-    return {.name = "process",
-            .description = "counts the processes of the resource (of type process)",
+TypeInfo network_name() {
+    return {.name = "network-name",
+            .description = "a name in DNS that points at the group's addresses while it is online",
             .needs_root = false,
             .attributes =
                 {
-                    {.name = "min",
-                     .kind = Kind::integer,
-                     .description = "fewer have failed",
-                     .default_value = "1",
-                     .min = "1",
-                     .max = "1000000"},
-                    {.name = "max", .kind = Kind::integer, .description = "more are degraded", .min = "1", .max = "1000000"},
+                    {.name = "dns-name", .kind = Kind::dns_name, .description = "the name", .required = true},
+                    {.name = "zone", .kind = Kind::dns_name, .description = "the zone it is in; without it the server is asked"},
+                    {.name = "server", .kind = Kind::address, .description = "the DNS server that takes updates: the zone's primary", .required = true},
+                    {.name = "port", .kind = Kind::integer, .description = "and its port", .default_value = "53", .min = "1", .max = "65535"},
+                    {.name = "address",
+                     .kind = Kind::addresses,
+                     .description = "what the name points at; without it the ip-address resources it depends on"},
+                    {.name = "ttl",
+                     .kind = Kind::duration,
+                     .description = "how long others may keep the answer, in whole seconds",
+                     .default_value = "1min",
+                     .min = "1s",
+                     .max = "1d"},
+                    {.name = "key-file",
+                     .kind = Kind::path,
+                     .description = "the TSIG key that updates are signed with, as tsig-keygen writes it; on each node, root's, mode 0600",
+                     .required = true,
+                     .secret_file = true},
+                    {.name = "remove",
+                     .kind = Kind::yes_no,
+                     .description = "taken offline, the name is removed, if it still is as this node wrote it",
+                     .default_value = "yes"},
+                    {.name = "check-every",
+                     .kind = Kind::duration,
+                     .description = "how often the server is asked for it while online",
+                     .default_value = "1min",
+                     .min = "1s",
+                     .max = "1d"},
                 },
-            .example = R"(<health type="process" min="2" every="5s"/>)"};
+            .example = R"(<ip-address name="web-ip" address="10.0.0.100/24" interface="eth0"/>
+<network-name name="web-name" dns-name="www.example.com" server="10.0.0.53" key-file="/etc/clusterd/dns.key" depends="web-ip"/>)"};
 }
 
-TypeInfo exec() {
-    return {
-        .name = "exec",
-        .description = "runs a monitoring plugin: exit 0 ok, 1 degraded, 2 failed, anything else unknown",
-        .needs_root = false,
-        .attributes =
-            {
-                {.name = "command",
-                 .kind = Kind::command,
-                 .description = "the plugin and its arguments; its first line of output is shown",
-                 .required = true},
-                environment_file,
-            },
-        .example = R"(<health type="exec" command="/usr/lib/nagios/plugins/check_load -w 8 -c 16" every="30s" timeout="10s"/>)"};
+TypeInfo route() {
+    return {.name = "route",
+            .description = "a route that stands on the owner only",
+            .needs_root = true,
+            .attributes =
+                {
+                    {.name = "destination", .kind = Kind::network, .description = "the network it leads to; 0.0.0.0/0 and ::/0 are the default routes", .required = true},
+                    {.name = "gateway", .kind = Kind::gateway, .description = "by way of which neighbour; without it the network is on the interface itself"},
+                    {.name = "interface", .kind = Kind::interface, .description = "on which network interface; without it the kernel finds it by the gateway"},
+                    {.name = "source", .kind = Kind::address, .description = "which of this node's addresses packets get that have none yet"},
+                    {.name = "metric",
+                     .kind = Kind::integer,
+                     .description = "of two routes to one network the one with the lower metric is used; without it 0 (IPv6: 1024)",
+                     .min = "0",
+                     .max = "4294967295"},
+                    {.name = "table", .kind = Kind::integer, .description = "the routing table; 254 is main", .default_value = "254", .min = "1", .max = "4294967295"},
+                },
+            .example = R"(<ip-address name="web-ip" address="10.0.0.100/24" interface="eth0"/>
+<route name="to-branch" destination="10.1.0.0/16" gateway="10.0.0.254" interface="eth0" source="10.0.0.100" depends="web-ip"/>)"};
 }
 
 TypeInfo const* find_in(std::vector<TypeInfo> const& table, std::string_view name) {
@@ -249,12 +374,8 @@ TypeInfo const* find_in(std::vector<TypeInfo> const& table, std::string_view nam
 }  // namespace
 
 std::vector<TypeInfo> const& resource_types() {
-    static std::vector<TypeInfo> const table{dummy(), ip_address(), process(), script()};
-    return table;
-}
-
-std::vector<TypeInfo> const& agents() {
-    static std::vector<TypeInfo> const table{http(), tcp(), process_agent(), exec()};
+    static std::vector<TypeInfo> const table{disk(), dummy(), filesystem(), ip_address(), process(), script(), service(), ocf(), file_share(),
+                                             network_name(), route()};
     return table;
 }
 
@@ -266,7 +387,7 @@ TypeInfo const* find_agent(std::string_view name) {
 }
 
 std::vector<std::string_view> const& planned_types() {
-    static std::vector<std::string_view> const names{"disk", "filesystem", "service", "file-share"};
+    static std::vector<std::string_view> const names{};  // none at present
     return names;
 }
 

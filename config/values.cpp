@@ -157,6 +157,35 @@ Result<IpPrefix> parse_address_prefix(std::string_view text) {
     return IpPrefix{*address, length};
 }
 
+Result<IpPrefix> parse_network(std::string_view text) {
+    static constexpr char const* allowed = "isn't a network, such as 10.1.0.0/16, fd00:1::/64 or 0.0.0.0/0";
+    std::size_t const slash = text.find('/');
+    if (slash == std::string_view::npos) return Error{text.empty() ? allowed : "has no prefix length, such as /16; a single machine is a /32 (IPv6: /128)"};
+    std::string const address_text(text.substr(0, slash));
+    std::string_view const length_text = text.substr(slash + 1);
+    IpPrefix network;
+    network.address.v6 = address_text.find(':') != std::string::npos;
+    if (address_text.find('\0') != std::string::npos ||
+        inet_pton(network.address.v6 ? AF_INET6 : AF_INET, address_text.c_str(), network.address.bytes.data()) != 1)
+        return Error{allowed};
+    int const most = network.address.v6 ? 128 : 32;
+    network.length = -1;
+    if (digits(length_text) && length_text.size() <= 3) std::from_chars(length_text.data(), length_text.data() + length_text.size(), network.length);
+    if (network.length < 0 || network.length > most) return Error{"has a prefix length outside 0.." + std::to_string(most)};
+    if (!host_bits_are(network.address, network.length, false)) return Error{"has bits set beyond its prefix length: it is an address in the network, not the network"};
+    return network;
+}
+
+Result<IpAddress> parse_gateway(std::string_view text) {
+    auto address = parse_address(text);
+    if (address) return address;
+    IpAddress local{.v6 = true};
+    std::string const copy(text);
+    bool const is_local = copy.find('\0') == std::string::npos && inet_pton(AF_INET6, copy.c_str(), local.bytes.data()) == 1 && local.bytes[0] == 0xfe &&
+                          (local.bytes[1] & 0xc0) == 0x80;
+    return is_local ? Result<IpAddress>(local) : address;
+}
+
 Result<FailbackSpec> parse_failback(std::string_view text) {
     using Kind = FailbackSpec::Kind;
     if (text == "never") return FailbackSpec{};
@@ -169,6 +198,40 @@ Result<FailbackSpec> parse_failback(std::string_view text) {
         if (from && to) return FailbackSpec{Kind::window, *from, *to};
     }
     return Error{"isn't never, immediate or a window of the day such as 22:00-04:00"};
+}
+
+Result<std::string> parse_dns_name(std::string_view text) {
+    if (text.ends_with('.')) text.remove_suffix(1);
+    std::size_t label = 0, labels = 1;
+    bool well = text.size() <= 253;
+    for (std::size_t i = 0; well && i < text.size(); ++i) {
+        char const c = text[i];
+        if (c == '.') {
+            well = label > 0 && text[i - 1] != '-';
+            ++labels;
+            label = 0;
+            continue;
+        }
+        bool const plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+        well = ++label <= 63 && (plain || (c == '-' && label > 1));
+    }
+    if (!well || label == 0 || text.back() == '-' || labels < 2) return Error{"isn't a fully qualified name, such as www.example.com"};
+    return std::string(text);
+}
+
+Result<std::string> parse_uuid(std::string_view text) {
+    std::string uuid(text);
+    bool well = uuid.size() == 36;
+    for (std::size_t i = 0; well && i < uuid.size(); ++i) {
+        if (i == 8 || i == 13 || i == 18 || i == 23) {
+            well = uuid[i] == '-';
+            continue;
+        }
+        if (uuid[i] >= 'A' && uuid[i] <= 'F') uuid[i] = static_cast<char>(uuid[i] - 'A' + 'a');
+        well = (uuid[i] >= '0' && uuid[i] <= '9') || (uuid[i] >= 'a' && uuid[i] <= 'f');
+    }
+    if (!well) return Error{"isn't a UUID such as 0fc63daf-8483-4772-8e79-3d69d8477de4; `blkid DEVICE` prints it"};
+    return uuid;
 }
 
 Result<StatusRange> parse_status_range(std::string_view text) {

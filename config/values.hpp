@@ -41,6 +41,11 @@ struct IpPrefix {
 // "10.0.0.100/24"; not the network's own number, not its broadcast.
 Result<IpPrefix> parse_address_prefix(std::string_view text);
 
+// "10.1.0.0/16", "0.0.0.0/0": no bit set beyond its length.
+Result<IpPrefix> parse_network(std::string_view text);
+// As parse_address, and IPv6 link-local addresses.
+Result<IpAddress> parse_gateway(std::string_view text);
+
 Result<FailbackSpec> parse_failback(std::string_view text);
 
 // "200" or "200-399".
@@ -48,6 +53,11 @@ struct StatusRange {
     int from = 200, to = 399;
 };
 Result<StatusRange> parse_status_range(std::string_view text);
+// "0FC63DAF-8483-4772-8E79-3D69D8477DE4", in small letters.
+Result<std::string> parse_uuid(std::string_view text);
+
+// "www.example.com", without a dot at its end: labels of letters, digits, - and _, at least two of them.
+Result<std::string> parse_dns_name(std::string_view text);
 
 // A number of times, or "always" (= times_always).
 inline constexpr int times_always = INT32_MAX;

@@ -3,44 +3,21 @@
 
 #include "resources/attributes.hpp"
 #include "resources/clock.hpp"
+#include "resources/state_file.hpp"
 
 #include <fmt/format.h>
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#include <cerrno>
 #include <condition_variable>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <mutex>
-#include <sstream>
 #include <thread>
 
 namespace clusterd {
 namespace {
 
-// "PID START" of our parent: the guard outlives hosts and workers, and nothing of a resource outlives the guard.
-std::string guard_identity() {
-    std::ifstream in("/proc/" + std::to_string(getppid()) + "/stat");
-    std::stringstream text;
-    text << in.rdbuf();
-    std::string const stat = text.str();
-    std::size_t const name_end = stat.rfind(')');  // the name may hold blanks and parentheses
-    if (name_end == std::string::npos) return std::to_string(getppid());
-    std::istringstream fields(stat.substr(name_end + 1));
-    std::string field;
-    for (int i = 3; i <= 22 && fields >> field; ++i) {
-    }  // field 22: start time in ticks since boot
-    return std::to_string(getppid()) + " " + field;
-}
-
 std::string state_path(ResourceSpec const& resource, Attributes const& attributes) {
     std::string const given = attributes.text("state-file");
     if (!given.empty()) return given;
-    char const* run = std::getenv("CLUSTERD_RUN_DIR");
-    return run && *run ? std::string(run) + "/dummy/" + resource.name : std::string();
+    return StateFile::usual_path("dummy", resource.name);
 }
 
 class Dummy final : public Driver {
@@ -49,7 +26,7 @@ public:
         : resource_(std::move(resource)),
           context_(std::move(context)),
           attributes_(resource_.attributes),
-          path_(state_path(resource_, attributes_)) {}
+          file_(state_path(resource_, attributes_)) {}
 
     ~Dummy() override { end_watch(); }
 
@@ -122,39 +99,21 @@ private:
     }
 
     std::string read_state() const {
-        if (path_.empty()) {
-            std::lock_guard lock(mutex_);
-            return memory_;
-        }
-        std::ifstream in(path_);
-        std::string state, guard;
-        if (!(in >> state)) return "offline";
-        std::getline(in >> std::ws, guard);
-        return guard == guard_identity() ? state : "offline";
+        if (!file_.path().empty()) return file_.read();
+        std::lock_guard lock(mutex_);
+        return memory_;
     }
 
     // Empty = written.
     std::string write_state(std::string const& state) {
-        if (path_.empty()) {
+        if (file_.path().empty()) {
             std::lock_guard lock(mutex_);
             memory_ = state;
             return {};
         }
-        if (state == "offline" && attributes_.text("state-file").empty()) {
-            if (unlink(path_.c_str()) == 0 || errno == ENOENT) return {};
-            return say(fmt::format("can't remove its state file {}: {}", path_, std::strerror(errno)));
-        }
-        std::error_code ignored;  // what is wrong with the folder shows when the file is written
-        std::filesystem::create_directories(std::filesystem::path(path_).parent_path(), ignored);
-        std::string const fresh = path_ + ".new";
-        {
-            std::ofstream out(fresh, std::ios::trunc);
-            out << state << ' ' << guard_identity() << '\n';
-            if (!out.flush()) return say(fmt::format("can't write its state file {}: {}", fresh, std::strerror(errno)));
-        }
-        if (rename(fresh.c_str(), path_.c_str()) != 0)
-            return say(fmt::format("can't write its state file {}: {}", path_, std::strerror(errno)));
-        return {};
+        bool const gone = state == "offline" && attributes_.text("state-file").empty();
+        std::string const error = gone ? file_.remove() : file_.write(state);
+        return error.empty() ? error : say(error);
     }
 
     // crash-after: a thread that waits, only where asked for.
@@ -182,7 +141,7 @@ private:
     ResourceSpec const resource_;
     DriverContext const context_;
     Attributes const attributes_;
-    std::string const path_;
+    StateFile const file_;
     std::string memory_ = "offline";
     int failed_starts_ = 0, failed_stops_ = 0;
     mutable std::mutex mutex_;  // memory_, stopping_: crash-after's thread is the other one

@@ -22,7 +22,6 @@ namespace clusterd {
 namespace {
 
 constexpr std::size_t output_room = 1u << 20;  // what a command and all it leaves behind may write; then its writes fail
-constexpr std::size_t output_kept = 4096;
 constexpr auto end_after_kill = std::chrono::seconds(2);
 
 // A file in memory that can't grow: what is written beyond it is refused, and nobody is killed for it.
@@ -37,10 +36,10 @@ public:
     int fd() const { return fd_; }
 
     // The last whole lines that fit; the position is shared with the writers.
-    std::string tail() const {
+    std::string tail(std::size_t kept) const {
         off_t const written = fd_ < 0 ? 0 : lseek(fd_, 0, SEEK_CUR);
         if (written <= 0) return {};
-        off_t const from = written > static_cast<off_t>(output_kept) ? written - static_cast<off_t>(output_kept) : 0;
+        off_t const from = written > static_cast<off_t>(kept) ? written - static_cast<off_t>(kept) : 0;
         std::string text(static_cast<std::size_t>(written - from), '\0');
         ssize_t const n = pread(fd_, text.data(), text.size(), from);
         text.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
@@ -137,7 +136,7 @@ OneShotResult OneShot::run(std::string const& resource, std::string const& kind,
         result.end = OneShotResult::End::exited;
         result.wait_status = *ended;
     }
-    result.output = output.tail();
+    result.output = output.tail(kept_);
     return result;
 }
 

@@ -34,7 +34,7 @@ struct OneShotResult {
     End end = End::not_run;
     int wait_status = 0;  // exited
     std::string error;    // not_run: why
-    std::string output;   // the last lines, at most 4 KiB
+    std::string output;   // the last lines, at most 4 KiB (or what keep() says)
     bool succeeded() const { return end == End::exited && wait_status == 0; }
 };
 
@@ -44,6 +44,7 @@ public:
     // `kind`: start, stop, status; the role gets a number, so that each run's end is told from any other's.
     OneShotResult run(std::string const& resource, std::string const& kind, std::vector<std::string> argv,
                       CommandSettings const& settings, Instant deadline);
+    void keep(std::size_t bytes) { kept_ = bytes; }  // of the output of the runs to come, up to 1 MiB
     void cancel();  // from another thread: the run under way ends soon, and so does each later one
 
 private:
@@ -52,6 +53,7 @@ private:
     std::mutex mutex_;
     std::condition_variable changed_;
     bool cancelled_ = false;
+    std::size_t kept_ = 4096;
 };
 
 }  // namespace clusterd

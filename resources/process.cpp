@@ -4,6 +4,7 @@
 #include "config/words.hpp"
 #include "resources/attributes.hpp"
 #include "resources/one_shot.hpp"
+#include "resources/status_watch.hpp"
 
 #include <fmt/format.h>
 
@@ -23,8 +24,6 @@
 namespace clusterd {
 namespace {
 
-// A call that outlives its deadline costs the host its life: so we end, and clean up, a little earlier.
-constexpr Duration to_clean_up = std::chrono::milliseconds(300);
 constexpr auto look_again = std::chrono::milliseconds(10);  // whether it is ready; its exit comes by itself
 
 int signal_number(std::string const& name) {
@@ -121,7 +120,7 @@ public:
         auto const pid =
             context_.guard.spawn({resource_.name, "main", argv_, settings->env, settings->working_directory, settings->user, -1});
         if (!pid) return {ResourceState::failed, say(pid.error()), !lasting_start_error(pid.error())};
-        return wait_ready(*pid, before, deadline == forever ? forever : deadline - to_clean_up);
+        return wait_ready(*pid, before, before_deadline(deadline));
     }
 
     DriverOutcome stop(Instant deadline) override {
@@ -129,7 +128,7 @@ public:
         auto const known = context_.guard.processes(resource_.name);
         if (!known) return unknown(known.error());
         for (ProcessInfo const& p : *known)
-            if (p.role == "main" && p.running) ask_to_end(p.pid, deadline == forever ? forever : deadline - to_clean_up);
+            if (p.role == "main" && p.running) ask_to_end(p.pid, before_deadline(deadline));
         return end_all();
     }
 
@@ -227,10 +226,7 @@ private:
 
     // Whatever is left is killed; offline once the guard counts none.
     DriverOutcome end_all() {
-        auto const left = context_.guard.kill_all(resource_.name);
-        if (!left) return unknown(left.error());
-        if (*left == 0) return {ResourceState::offline, {}, true};
-        return failed(fmt::format("{} of its processes can't be ended, even by SIGKILL (they wait for a device?)", *left));
+        return end_processes(context_.guard, resource_.name, [this](std::string const& what) { return say(what); });
     }
 
     ResourceSpec const resource_;

@@ -1,9 +1,16 @@
 // Which driver a type has. Called by the agent host; config/types.hpp has the same names.
+#include "resources/disk.hpp"
 #include "resources/driver.hpp"
 #include "resources/dummy.hpp"
+#include "resources/file_share.hpp"
+#include "resources/filesystem.hpp"
 #include "resources/ip_address.hpp"
+#include "resources/network_name.hpp"
+#include "resources/ocf.hpp"
 #include "resources/process.hpp"
+#include "resources/route.hpp"
 #include "resources/script.hpp"
+#include "resources/service.hpp"
 
 namespace clusterd {
 namespace {
@@ -29,10 +36,17 @@ struct Type {
     DriverPtr (*make)(ResourceSpec const&, DriverContext);
 };
 constexpr Type types[] = {
+    {"disk", make_disk_driver},
     {"dummy", make_dummy_driver},
+    {"file-share", make_file_share_driver},
+    {"filesystem", make_filesystem_driver},
     {"ip-address", make_ip_address_driver},
+    {"network-name", make_network_name_driver},
+    {"ocf", make_ocf_driver},
     {"process", make_process_driver},
+    {"route", make_route_driver},
     {"script", make_script_driver},
+    {"service", make_service_driver},
 };
 
 }  // namespace

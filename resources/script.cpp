@@ -4,6 +4,7 @@
 #include "config/words.hpp"
 #include "resources/attributes.hpp"
 #include "resources/one_shot.hpp"
+#include "resources/status_watch.hpp"
 
 #include <fmt/format.h>
 
@@ -11,14 +12,11 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
-#include <thread>
 
 namespace clusterd {
 namespace {
 
-constexpr Duration to_clean_up = std::chrono::milliseconds(300);  // before the deadline: past it, the host is killed
-constexpr Duration status_at_least = std::chrono::seconds(10);    // that a status run in between may take
-constexpr int unknown_before_told = 3;                            // status runs that could not be done, in a row
+constexpr Duration status_at_least = std::chrono::seconds(10);  // that a status run in between may take
 
 class Script final : public Driver {
 public:
@@ -26,21 +24,21 @@ public:
         : resource_(std::move(resource)),
           context_(std::move(context)),
           attributes_(resource_.attributes),
-          every_(attributes_.duration("status-every", std::chrono::seconds(10))) {}
-
-    ~Script() override { end_watch(); }
+          every_(attributes_.duration("status-every", std::chrono::seconds(10))),
+          watch_(context_.guard, context_.events, context_.changed) {}
 
     DriverOutcome probe(Instant deadline) override {
-        end_watch();
+        watch_.end();
         OneShot shot(context_.guard, context_.events);
-        DriverOutcome const outcome = status(shot, earlier(deadline));
+        DriverOutcome const outcome = status(shot, before_deadline(deadline));
         if (outcome.state == ResourceState::online) watch();
+        if (outcome.state == ResourceState::offline) drop_empty_cgroup(context_.guard, resource_.name);
         return outcome;
     }
 
     DriverOutcome start(Instant deadline) override {
-        end_watch();
-        OneShotResult const result = run("start", earlier(deadline));
+        watch_.end();
+        OneShotResult const result = run("start", before_deadline(deadline));
         if (result.succeeded()) {
             watch();
             return {ResourceState::online, {}, true};
@@ -50,8 +48,8 @@ public:
     }
 
     DriverOutcome stop(Instant deadline) override {
-        end_watch();
-        OneShotResult const result = run("stop", earlier(deadline));
+        watch_.end();
+        OneShotResult const result = run("stop", before_deadline(deadline));
         if (!result.succeeded()) {
             ResourceState const state = result.end == OneShotResult::End::exited ? ResourceState::failed : ResourceState::unknown;
             return {state, what_happened("stop", result), true};
@@ -61,11 +59,11 @@ public:
 
     // What runs in its cgroup is killed; whether that was all of it, only its own status can say.
     DriverOutcome kill(Instant deadline) override {
-        end_watch();
+        watch_.end();
         DriverOutcome const gone = end_all();
         if (gone.state != ResourceState::offline) return gone;
         OneShot shot(context_.guard, context_.events);
-        DriverOutcome now = status(shot, earlier(deadline));
+        DriverOutcome now = status(shot, before_deadline(deadline));
         if (now.state == ResourceState::online)
             return {ResourceState::failed, say("its processes were killed, but its status command still says it is online"), true};
         if (now.state == ResourceState::failed) now.state = ResourceState::unknown;
@@ -74,7 +72,6 @@ public:
 
 private:
     std::string say(std::string const& what) const { return fmt::format("script {}: {}", resource_.name, what); }
-    static Instant earlier(Instant deadline) { return deadline == forever ? forever : deadline - to_clean_up; }
 
     OneShotResult run_with(OneShot& shot, char const* which, Instant deadline) {
         OneShotResult result;
@@ -126,51 +123,15 @@ private:
     }
 
     DriverOutcome end_all() {
-        auto const left = context_.guard.kill_all(resource_.name);
-        if (!left) return {ResourceState::unknown, say(left.error()), true};
-        if (*left == 0) return {ResourceState::offline, {}, true};
-        return {ResourceState::failed,
-                say(fmt::format("{} of its processes can't be ended, even by SIGKILL (they wait for a device?)", *left)), true};
+        return end_processes(context_.guard, resource_.name, [this](std::string const& what) { return say(what); });
     }
 
-    // A thread, only while it is online: runs status every status-every until it says something else.
     void watch() {
-        stopping_ = false;
-        shot_ = std::make_unique<OneShot>(context_.guard, context_.events);
-        watcher_ = std::thread([this] { look_again_and_again(); });
-    }
-    void end_watch() {
-        {
-            std::lock_guard lock(mutex_);
-            stopping_ = true;
-        }
-        wake_.notify_all();
-        if (shot_) shot_->cancel();
-        if (watcher_.joinable()) watcher_.join();
-        shot_.reset();
-    }
-    bool pause() {  // false: it is over
-        std::unique_lock lock(mutex_);
-        return !wake_.wait_for(lock, every_, [this] { return stopping_; });
-    }
-    void look_again_and_again() {
-        int unknown = 0;
-        while (pause()) {
-            DriverOutcome outcome = status(*shot_, boot_now() + std::max(every_, status_at_least));
-            {
-                std::lock_guard lock(mutex_);
-                if (stopping_) return;
-            }
-            if (outcome.state == ResourceState::online) {
-                unknown = 0;
-                continue;
-            }
-            if (outcome.state == ResourceState::unknown && ++unknown < unknown_before_told) continue;
-            if (outcome.state == ResourceState::offline)
-                outcome = {ResourceState::failed, say("its status command says it is offline"), true};
-            context_.changed(outcome);
-            return;
-        }
+        watch_.begin({{every_, [this](OneShot& shot) {
+                           DriverOutcome const outcome = status(shot, boot_now() + std::max(every_, status_at_least));
+                           if (outcome.state != ResourceState::offline) return outcome;
+                           return DriverOutcome{ResourceState::failed, say("its status command says it is offline"), true};
+                       }}});
     }
 
     ResourceSpec const resource_;
@@ -178,11 +139,7 @@ private:
     Attributes const attributes_;
     Duration const every_;
     bool settings_failed_ = false;  // the last command could not be run because of what the configuration says
-    std::mutex mutex_;
-    std::condition_variable wake_;
-    bool stopping_ = false;
-    std::unique_ptr<OneShot> shot_;
-    std::thread watcher_;
+    StatusWatch watch_;
 };
 
 }  // namespace

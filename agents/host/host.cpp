@@ -16,7 +16,7 @@
 namespace clusterd {
 namespace {
 
-constexpr std::size_t max_threads = 32;
+constexpr std::size_t max_threads = 256;  // checks of servers that answer late wait in one each
 
 host::State state_of(DriverOutcome const& o) {
     return {o.state, o.message, o.restart_here};
@@ -75,6 +75,7 @@ void AgentHost::stop() {
 void AgentHost::run() {
     while (!ended_) {
         Instant const next = run_due_checks();
+        if (ended_) return;
         pollfd fds[] = {{worker_fd_, static_cast<short>(outbox_.empty() ? POLLIN : POLLIN | POLLOUT), 0}, {wake_fd_, POLLIN, 0}};
         poll(fds, 2, next == forever ? -1 : ms_left(next));
         if (fds[1].revents) run_posted();
@@ -124,6 +125,7 @@ void AgentHost::on(host::Hello const& m) {
 
 void AgentHost::on(host::Configure& m) {
     Resource& r = resources_[m.resource.name];
+    if (makers_.resources) makers_.resources(resources_.size());
     bool const driver_same = r.spec.type == m.resource.type && r.spec.attributes == m.resource.attributes;
     bool const checks_same = driver_same && r.spec.health == m.resource.health;
     r.spec = std::move(m.resource);

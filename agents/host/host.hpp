@@ -4,7 +4,8 @@
 // finished, what drivers noticed, checks that are due. Drivers and agents only ever run on the pool's threads.
 //   * Actions of one resource run one after the other; those of different resources at the same time.
 //   * A check is run at its pace, counted from the start of its last run; one that still runs isn't started again, and is
-//     reported unknown when its timeout is over.
+//     reported unknown when its timeout is over. One that doesn't come back at all costs the host its life a minute later, unless it hangs in
+//     the kernel, where that would change nothing: then it keeps its thread until the kernel lets it go.
 //   * A worker that is dead, frozen or replaced changes nothing here: see Outbox, and Hello.
 // What hangs is the worker's business: it knows the deadlines and has this process killed (clusterd/hosts).
 #pragma once
@@ -31,6 +32,8 @@ public:
     struct Makers {  // tests bring their own drivers and agents
         std::function<DriverPtr(ResourceSpec const&, DriverContext)> driver = make_driver;
         std::function<AgentPtr(HealthSpec const&, ResourceSpec const&, GuardClient&, GuardEvents&)> agent = make_agent;
+        std::function<void(std::size_t)> resources = {};  // told how many live here, whenever that may have changed
+        Duration stuck_after = std::chrono::minutes(1);   // past its deadline a check is given up, see run_due_checks
     };
     // `worker_fd` is taken over.
     AgentHost(std::string name, int worker_fd, GuardClient& guard, GuardEvents& events);
@@ -62,6 +65,9 @@ private:
         std::shared_ptr<Agent> agent;
         Instant due, overdue;                // when to run next; while running: when it counts as unknown
         bool running = false, told = false;  // told: this run's result has been reported
+        bool forgotten = false;              // its resource isn't checked any more; kept while it runs
+        Instant stuck = forever;             // once told: when to look whether it still hasn't come back
+        std::shared_ptr<std::atomic<int>> thread = std::make_shared<std::atomic<int>>(0);  // that runs it
     };
 
     // ---- frames
@@ -90,6 +96,7 @@ private:
     void stop_checks(std::string const& resource);
     Instant run_due_checks();  // when something is due next
     void begin_check(std::uint64_t id, Check& c, Instant now);
+    Instant look_at_stuck(Check& c, Instant now);  // when to look again
     void check_done(std::uint64_t id, CheckOutcome outcome, Duration latency);
     void tell(Check const& c, Health result, Duration latency, std::string message);
 

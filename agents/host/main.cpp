@@ -1,6 +1,9 @@
 // cluster-agent NAME: one agent host. Started by the guard only, with two sockets by environment: CLUSTERD_GUARD_FD to the guard,
 // CLUSTERD_WORKER_FD to the worker. What it does is in host.hpp.
+// cluster-agent --try TYPE NAME=VALUE...: one check by hand (try.hpp).
 #include "agents/host/host.hpp"
+#include "agents/host/memory.hpp"
+#include "agents/host/try.hpp"
 #include "clusterd/guard/client/client.hpp"
 #include "resources/guard_events.hpp"
 
@@ -29,6 +32,8 @@ int fd_from(char const* variable) {
 
 int main(int argc, char** argv) {
     using namespace clusterd;
+    if (std::string const mode = argc > 1 ? argv[1] : ""; mode == "--try" || mode == "--try-json")
+        return try_agent({argv + 2, argv + argc}, mode == "--try-json");
     int const guard_fd = fd_from("CLUSTERD_GUARD_FD"), worker_fd = fd_from("CLUSTERD_WORKER_FD");
     if (argc != 2 || guard_fd < 0 || worker_fd < 0) {
         fmt::print(stderr,
@@ -39,6 +44,7 @@ int main(int argc, char** argv) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);  // without the guard nothing we started could be ended any more
     prctl(PR_SET_NAME, argv[1]);
     std::signal(SIGPIPE, SIG_IGN);
+    begin_with_limited_memory(argv[1]);
     unsetenv("CLUSTERD_GUARD_FD");
     unsetenv("CLUSTERD_WORKER_FD");
     try {
@@ -47,7 +53,7 @@ int main(int argc, char** argv) {
             if (event.kind == GuardEvent::Kind::closed) _exit(1);
             events.dispatch(event);
         });
-        AgentHost host(argv[1], worker_fd, guard, events);
+        AgentHost host(argv[1], worker_fd, guard, events, {.resources = limit_memory});
         host.run();
         _exit(0);  // a driver that hangs must not hold us up
     } catch (std::exception const& e) {

@@ -37,8 +37,9 @@ struct ApiBackend {
 struct ApiLimits {
     std::size_t connections = 64;
     std::size_t header_bytes = 8 * 1024;
-    std::size_t body_bytes = 1024 * 1024;
+    std::size_t body_bytes = 8 * 1024 * 1024;  // the largest configuration, as JSON
     Duration request = std::chrono::seconds(15);  // a whole request, from the moment the connection is idle; also a whole answer
+    Duration farewell = std::chrono::seconds(1);  // that a client has to hang up after its last answer; as many may do so as may be connected
     Duration longest_wait = std::chrono::seconds(60);
     Duration keep_finished = std::chrono::minutes(5);  // what became of a command stays readable for so long
     std::size_t commands = 1000;

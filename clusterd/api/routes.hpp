@@ -5,7 +5,8 @@
 //   GET    /v1/failovers   /v1/failovers/ID           {failovers[]}, or the one
 //   GET    /v1/timing                                 timing, measured times, the inequalities
 //   GET    /v1/config                                 the XML that counts (text)
-//   POST   /v1/commands {verb,target,to,drain,failback,user}   {id}
+//   POST   /v1/commands {verb,target,to,drain,failback,user}   {id};   apply: {verb,config,base,user}, the XML and the hash of what it was compared with;
+//                                                     maintenance: {verb,target,on,for_ms,user}, without a target all groups, 0 ms without an end
 //   GET    /v1/commands/ID?after=N&wait_ms=           {id,outcome,updates[{n,outcome,message}]}; waits for the first new one
 //   DELETE /v1/commands/ID                            nobody waits for it any more
 //   GET    /v1/quorum/force                           what it would go on with (text);   POST {node}: do it

@@ -20,6 +20,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <functional>
@@ -78,6 +79,7 @@ bool peer_allowed(int fd, std::string& user) {
 }
 
 class Session;
+class Farewell;
 
 }  // namespace
 
@@ -98,6 +100,7 @@ struct ApiServer::Impl : std::enable_shared_from_this<ApiServer::Impl> {
 
     void accept();
     void accepted(Local::socket socket);
+    void let_go(Local::socket socket);
     void wake_soon();
     void stop();
 
@@ -111,12 +114,51 @@ struct ApiServer::Impl : std::enable_shared_from_this<ApiServer::Impl> {
     Local::acceptor acceptor;
     asio::steady_timer retry;
     std::set<std::shared_ptr<Session>> sessions;
+    std::set<std::shared_ptr<Farewell>> leaving;
     ApiCounters counters;
     bool stopped = false;
     bool waking = false;
 };
 
 namespace {
+
+// A connection that has its last answer. Closed while the client still writes, or with what it wrote unread, that answer would be lost to it
+// (EPIPE, ECONNRESET); so what comes is thrown away until it hangs up, for ApiLimits::farewell at most.
+class Farewell : public std::enable_shared_from_this<Farewell> {
+public:
+    Farewell(asio::io_context& io, Local::socket socket, Duration limit, std::function<void(std::shared_ptr<Farewell> const&)> gone)
+        : socket_(std::move(socket)), patience_(io), limit_(limit), gone_(std::move(gone)) {}
+
+    void begin() {
+        error_code ignored;
+        socket_.shutdown(Local::socket::shutdown_send, ignored);
+        patience_.expires_after(limit_);
+        patience_.async_wait([self = shared_from_this()](error_code failed) {
+            if (!failed) self->end();
+        });
+        read();
+    }
+    void end() {
+        if (!socket_.is_open()) return;
+        error_code ignored;
+        patience_.cancel();
+        socket_.close(ignored);
+        gone_(shared_from_this());
+    }
+
+private:
+    void read() {
+        socket_.async_read_some(asio::buffer(thrown_away_), [self = shared_from_this()](error_code failed, std::size_t) {
+            failed ? self->end() : self->read();
+        });
+    }
+
+    Local::socket socket_;
+    asio::steady_timer patience_;
+    Duration limit_;
+    std::function<void(std::shared_ptr<Farewell> const&)> gone_;
+    std::array<char, 4096> thrown_away_;
+};
 
 class Session : public std::enable_shared_from_this<Session> {
 public:
@@ -138,6 +180,7 @@ private:
         ApiCounters* counters;
         std::function<Instant()> now;
         std::function<void(std::shared_ptr<Session> const&)> gone;
+        std::function<void(Local::socket)> let_go;
     };
 
     void got(error_code failed);
@@ -165,7 +208,8 @@ Session::Session(Impl server, Local::socket socket, std::string user, bool allow
     : keep_server_(server), stream_(std::move(socket)), patience_(server->io), user_(std::move(user)), allowed_(allowed) {
     auto* s = server.get();
     owner_ = {&s->routes, &s->limits, &s->counters, [s] { return s->loop.now().mono; },
-              [s](std::shared_ptr<Session> const& self) { s->sessions.erase(self); }};
+              [s](std::shared_ptr<Session> const& self) { s->sessions.erase(self); },
+              [s](Local::socket last) { s->let_go(std::move(last)); }};
     buffer_.max_size(s->limits.header_bytes + s->limits.body_bytes);
 }
 
@@ -262,8 +306,10 @@ void Session::reply(unsigned status, std::string body, bool json, bool keep) {
     stream_.expires_after(owner_.limits->request);
     http::async_write(stream_, *response_, [self = shared_from_this(), keep](error_code failed, std::size_t) {
         self->response_.reset();
-        if (failed || !keep || self->closed_) return self->close();
-        self->read();
+        if (failed || self->closed_) return self->close();
+        if (keep) return self->read();
+        self->owner_.let_go(self->stream_.release_socket());
+        self->close();
     });
 }
 
@@ -304,13 +350,23 @@ void ApiServer::Impl::accepted(Local::socket socket) {
             std::to_string(body.size()) + "\r\n\r\n" + body;
         [[maybe_unused]] ssize_t const sent =
             send(socket.native_handle(), answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-        return;
+        return let_go(std::move(socket));
     }
     std::string user;
     bool const allowed = peer_allowed(socket.native_handle(), user);
     auto session = std::make_shared<Session>(shared_from_this(), std::move(socket), std::move(user), allowed);
     sessions.insert(session);
     session->read();
+}
+
+void ApiServer::Impl::let_go(Local::socket socket) {
+    if (stopped || leaving.size() >= limits.connections) return;  // then it is closed at once: descriptors are bounded too
+    auto const farewell = std::make_shared<Farewell>(
+        io, std::move(socket), limits.farewell, [s = weak_from_this()](std::shared_ptr<Farewell> const& self) {
+            if (auto const owner = s.lock()) owner->leaving.erase(self);
+        });
+    leaving.insert(farewell);
+    farewell->begin();
 }
 
 // Once per burst, and never from within the backend's own call.
@@ -332,6 +388,8 @@ void ApiServer::Impl::stop() {
     retry.cancel();
     auto const open = sessions;
     for (auto const& session : open) session->close();
+    auto const last = leaving;
+    for (auto const& farewell : last) farewell->end();
     struct stat there {};
     if (lstat(path.c_str(), &there) == 0 && there.st_ino == inode) unlink(path.c_str());  // a successor's stays
 }

@@ -1,5 +1,7 @@
 // `clusterctl check F`: the daemon's own reading of a configuration, without a daemon and without root.
+#include "clusterd/clusterctl/config_file.hpp"
 #include "clusterd/clusterctl/tool.hpp"
+#include "config/ocf_metadata.hpp"
 #include "config/parse.hpp"
 
 #include <fmt/format.h>
@@ -11,6 +13,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 
 namespace clusterd::tool {
 namespace {
@@ -40,28 +43,94 @@ std::string contents(std::string const& path) {
     return text;
 }
 
+// What systemd starts at boot runs on both nodes at once. Only this machine can be looked at; one without the unit says nothing.
+void check_units(Spec const& spec, std::vector<Problem>& problems) {
+    std::error_code none;
+    std::filesystem::path const system = "/etc/systemd/system";
+    for (auto const& g : spec.groups)
+        for (auto const& r : g.resources) {
+            auto const unit = r.attributes.find("unit");
+            if (r.type != "service" || unit == r.attributes.end()) continue;
+            for (auto const& entry : std::filesystem::directory_iterator(system, none)) {
+                auto const kind = entry.path().extension();
+                if ((kind != ".wants" && kind != ".requires") || !std::filesystem::is_symlink(entry.path() / unit->second, none)) continue;
+                problems.push_back({r.line, true, fmt::format("<service name=\"{}\">: {} is also started at boot, without the cluster; run on both nodes: systemctl disable {}", r.name, unit->second, unit->second)});
+                break;
+            }
+        }
+}
+
+// What `AGENT meta-data` prints; empty where it can't be run. Any agent is done with that in a moment.
+std::string metadata_of(std::string const& agent) {
+    std::string const command = "OCF_ROOT=/usr/lib/ocf timeout 10 '" + agent + "' meta-data 2>/dev/null";  // the name has no quotes: config/ looked
+    std::string text;
+    FILE* const out = popen(command.c_str(), "re");
+    if (!out) return text;
+    char buffer[4096];
+    for (std::size_t n = 0; text.size() <= max_ocf_metadata && (n = std::fread(buffer, 1, sizeof buffer, out)) > 0;) text.append(buffer, n);
+    return pclose(out) == 0 ? text : std::string();
+}
+
+// What these agents bring is no process: only their own stop takes it away, and nothing does at the end of a permit. Null: another agent.
+char const* what_outlives(std::string_view agent) {
+    if (agent == "heartbeat/IPaddr2" || agent == "heartbeat/IPaddr" || agent == "heartbeat/IPv6addr")
+        return "an address that only its agent takes away isn't silenced when its node goes dark, and may then answer on both nodes; <ip-address> is silenced";
+    if (agent == "heartbeat/Filesystem" || agent == "heartbeat/LVM-activate" || agent == "heartbeat/ZFS")
+        return "what only its agent gives back isn't ended when its node goes dark, and both nodes may then write to it; <filesystem> is ended by the guard";
+    return nullptr;
+}
+
+// Parameters are the agent's own: it says which it has. Where it isn't installed on this machine nothing can be said about them.
+void check_ocf(Spec const& spec, std::vector<Problem>& problems) {
+    for (auto const& g : spec.groups)
+        for (auto const& r : g.resources) {
+            if (r.type != "ocf") continue;
+            std::string agent = r.attributes.at("agent");
+            if (agent.starts_with("ocf:")) agent.erase(0, 4);
+            agent.replace(agent.find(':'), 1, "/");
+            std::string const path = "/usr/lib/ocf/resource.d/" + agent, what = fmt::format("<ocf name=\"{}\">: ", r.name);
+            if (char const* const warning = what_outlives(agent)) problems.push_back({r.line, true, what + warning});
+            if (access(path.c_str(), X_OK) != 0) {
+                problems.push_back({r.line, true, what + path + " isn't installed on this machine: its parameters are not checked"});
+                continue;
+            }
+            auto const metadata = parse_ocf_metadata(metadata_of(path));
+            if (!metadata) {
+                problems.push_back({r.line, true, what + metadata.error()});
+                continue;
+            }
+            for (auto const& wrong : check_against(*metadata, r)) problems.push_back({r.line, true, what + wrong});
+        }
+}
+
+std::string many(std::size_t n, std::string const& one) { return fmt::format("{} {}{}", n, one, n == 1 ? "" : "s"); }
+
 int check(std::string const& path) {
-    auto const result = parse_config(contents(path), path);
-    std::size_t errors = 0, warnings = 0;
-    for (auto const& p : result.problems) {
-        ++(p.warning ? warnings : errors);
-        std::fprintf(stderr, "%s\n", format(p, path).c_str());
-    }
-    auto const many = [](std::size_t n, std::string const& one) { return fmt::format("{} {}{}", n, one, n == 1 ? "" : "s"); };
-    std::string const and_warnings = warnings > 0 ? ", " + many(warnings, "warning") : "";
-    if (!result.spec) {
-        std::fprintf(stderr, "clusterctl: %s is not valid: %s%s\n", path.c_str(), many(errors, "error").c_str(),
-                     and_warnings.c_str());
-        return exit_failed;
-    }
+    CheckedFile const file = checked_file(path);
     std::size_t resources = 0;
-    for (auto const& g : result.spec->groups) resources += g.resources.size();
-    std::printf("%s is valid: cluster %s, %s, %s%s\n", path.c_str(), result.spec->cluster.c_str(),
-                many(result.spec->groups.size(), "group").c_str(), many(resources, "resource").c_str(), and_warnings.c_str());
+    for (auto const& g : file.spec.groups) resources += g.resources.size();
+    std::printf("%s is valid: cluster %s, %s, %s%s\n", path.c_str(), file.spec.cluster.c_str(), many(file.spec.groups.size(), "group").c_str(),
+                many(resources, "resource").c_str(), file.warnings > 0 ? (", " + many(file.warnings, "warning")).c_str() : "");
     return exit_done;
 }
 
 }  // namespace
+
+CheckedFile checked_file(std::string const& path) {
+    CheckedFile file{contents(path), {}, 0};
+    auto result = parse_config(file.xml, path);
+    if (result.spec) check_units(*result.spec, result.problems);
+    if (result.spec) check_ocf(*result.spec, result.problems);
+    std::size_t errors = 0;
+    for (auto const& p : result.problems) {
+        ++(p.warning ? file.warnings : errors);
+        std::fprintf(stderr, "%s\n", format(p, path).c_str());
+    }
+    if (!result.spec)
+        throw Stop{exit_failed, fmt::format("{} is not valid: {}{}", path, many(errors, "error"), file.warnings > 0 ? ", " + many(file.warnings, "warning") : "")};
+    file.spec = std::move(*result.spec);
+    return file;
+}
 
 void add_check(CLI::App& app, Options const&, Chosen& chosen) {
     auto* const verb = app.add_subcommand("check", "Check a configuration; needs no daemon and no root");

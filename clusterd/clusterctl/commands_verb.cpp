@@ -1,5 +1,6 @@
 // online, offline, move, fail, reset, pause, resume: gives the command, shows what happens and answers with what became of it.
 #include "clusterd/clusterctl/daemon.hpp"
+#include "clusterd/clusterctl/give.hpp"
 #include "clusterd/clusterctl/terminal.hpp"
 #include "clusterd/wire/api.hpp"
 
@@ -87,6 +88,8 @@ void abandon(Daemon& daemon, std::string const& id) {
     }
 }
 
+}  // namespace
+
 int give(Options const& options, Command command) {
     command.user = user_name();
     Daemon daemon(options.socket);
@@ -122,6 +125,33 @@ int give(Options const& options, Command command) {
     return end.code;
 }
 
+namespace {
+
+// on and off are verbs of their own on the command line, since only one of them has an end.
+void add_maintenance(CLI::App& app, Options const& options, Chosen& chosen) {
+    auto const command = std::make_shared<Command>();
+    auto const length = std::make_shared<std::string>();
+    command->verb = Verb::maintenance;
+    auto* const verb = app.add_subcommand("maintenance", "Leave a group's failures alone while you work on it, or a node's groups, or all");
+    verb->require_subcommand(1);
+    for (bool const on : {true, false}) {
+        auto* const sub = verb->add_subcommand(on ? "on" : "off", on ? "From now on what fails is shown, and nothing is restarted or moved for it" : "As ever: what failed meanwhile is started again");
+        sub->add_option("GROUP|NODE", command->target, "Without one: every group");
+        if (on) sub->add_option("--for", *length, "Ends by itself after that: 30min, 2h (default: until `maintenance off`)");
+        sub->callback([&options, &chosen, command, length, on] {
+            chosen = [&options, command, length, on] {
+                command->on = on;
+                if (!length->empty()) {
+                    auto const parsed = parse_timeout(*length);
+                    if (!parsed || parsed->count() <= 0) throw Stop{exit_usage, fmt::format("--for {}: a duration such as 30min or 2h is expected", *length)};
+                    command->for_ms = to_ms(*parsed);
+                }
+                return give(options, *command);
+            };
+        });
+    }
+}
+
 CLI::App* add_verb(CLI::App& app, Options const& options, Chosen& chosen, Verb verb, std::shared_ptr<Command> const& command,
                    std::string const& target, std::string const& help) {
     auto* const sub = app.add_subcommand(std::string(spell(verb)), help);
@@ -151,6 +181,7 @@ void add_commands(CLI::App& app, Options const& options, Chosen& chosen) {
     auto const resume = fresh();
     add_verb(app, options, chosen, Verb::resume, resume, "NODE", "End a pause")
         ->add_flag("--failback", resume->failback, "Move back what `pause --drain` moved away");
+    add_maintenance(app, options, chosen);
 }
 
 }  // namespace clusterd::tool

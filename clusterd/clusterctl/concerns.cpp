@@ -106,7 +106,9 @@ void about_quorum(Status const& s, std::vector<Concern>& out) {
 
 void about_resource(GroupStatus const& g, ResourceStatus const& r, std::int64_t now_ms, std::vector<Concern>& out) {
     std::string const why = r.report.message.empty() ? "" : ": " + r.report.message;
-    if (r.report.state == ResourceState::failed) {
+    if (r.report.state == ResourceState::failed && g.maintenance_until != 0) {
+        out.push_back({Tone::bad, fmt::format("{} failed{}", r.name, why), ""});
+    } else if (r.report.state == ResourceState::failed) {
         std::string const retry =
             r.report.retry_wall_ms > 0 ? fmt::format("Tried again at {}. ", local_time(r.report.retry_wall_ms, now_ms)) : "";
         out.push_back(
@@ -130,6 +132,11 @@ void about_resource(GroupStatus const& g, ResourceStatus const& r, std::int64_t 
 
 void about_groups(Status const& s, std::int64_t now_ms, std::vector<Concern>& out) {
     for (auto const& g : s.groups) {
+        if (g.maintenance_until != 0) {
+            std::string const until = g.maintenance_until == maintenance_without_end ? "" : " until " + local_time(g.maintenance_until, now_ms);
+            out.push_back({Tone::warn, fmt::format("Group {} is in maintenance{}: what fails in it is left as it is.", g.name, until),
+                           "When the work is done: clusterctl maintenance off " + g.name});
+        }
         bool const told_below = std::any_of(g.resources.begin(), g.resources.end(),
                                             [](ResourceStatus const& r) { return r.report.state == ResourceState::failed; });
         if (amiss(g) && !told_below) {

@@ -47,9 +47,11 @@ int run(int argc, char** argv) {
     add_status(app, options, chosen);
     add_commands(app, options, chosen);
     add_history(app, options, chosen);
+    add_apply(app, options, chosen);
     add_check(app, options, chosen);
     add_quorum(app, options, chosen);
     add_key(app, options, chosen);
+    add_agent(app, options, chosen);
     add_show(app, options, chosen);
     try {
         app.parse(argc, argv);

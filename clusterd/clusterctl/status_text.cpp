@@ -60,6 +60,8 @@ std::string quorum_text(Status const& s, Paint const& paint) {
     out += fmt::format("{}  {}", disk, paint(tone_of(spell(q.state)), spell(q.state)));
     if (q.latency_ms >= 0) out += fmt::format("  {} ms", q.latency_ms);
     out += '\n';
+    if (!s.watchdog_device.empty())
+        out += fmt::format("{}     {}  {}  {}\n", paint(Tone::faint, "WATCHDOG"), printable(s.watchdog_device), paint(Tone::good, "armed"), for_people(s.watchdog_ms));
     // Where this node isn't joined, what stands on the disk is what it waits for.
     if (s.role == Role::joined) return out;
     for (auto const i : {NodeIndex::a, NodeIndex::b}) {
@@ -79,7 +81,7 @@ std::string where(Status const& s, GroupStatus const& g) {
 
 std::string groups_text(Status const& s, Paint const& paint, std::int64_t now_ms) {
     if (s.groups.empty()) return "No groups are configured, or the configuration isn't known yet.\n";
-    Table table({24, 20, 15, 8, 16});
+    Table table({24, 20, 15, 11, 16});
     table.add({{"GROUP, RESOURCE", Tone::faint},
                {"TYPE", Tone::faint},
                {"STATE", Tone::faint},
@@ -90,7 +92,7 @@ std::string groups_text(Status const& s, Paint const& paint, std::int64_t now_ms
         table.add({{g.name, Tone::strong},
                    {where(s, g), Tone::strong},
                    idle ? Table::Cell{"offline", Tone::faint} : cell(spell(g.state)),
-                   {"", Tone::plain}});
+                   g.maintenance_until != 0 ? Table::Cell{"maintenance", Tone::warn} : Table::Cell{}});
         for (auto const& r : g.resources) {
             std::string const health = r.report.health == Health::none ? "-" : std::string(spell(r.report.health));
             table.add({{"  " + r.name},

@@ -45,9 +45,11 @@ struct Stop {
 void add_status(CLI::App& app, Options const& options, Chosen& chosen);
 void add_commands(CLI::App& app, Options const& options, Chosen& chosen);  // online, offline, move, fail, reset, pause, resume
 void add_history(CLI::App& app, Options const& options, Chosen& chosen);   // events, failovers
+void add_apply(CLI::App& app, Options const& options, Chosen& chosen);     // apply, plan apply, edit
 void add_check(CLI::App& app, Options const& options, Chosen& chosen);
 void add_quorum(CLI::App& app, Options const& options, Chosen& chosen);
 void add_key(CLI::App& app, Options const& options, Chosen& chosen);
+void add_agent(CLI::App& app, Options const& options, Chosen& chosen);
 void add_show(CLI::App& app, Options const& options, Chosen& chosen);
 
 // 30s, 500ms, 5min, or a plain number of seconds.

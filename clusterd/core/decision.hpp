@@ -17,6 +17,8 @@ struct LedgerEntry {
     bool operator==(LedgerEntry const&) const = default;
 };
 
+inline constexpr std::int64_t maintenance_without_end = INT64_MAX;
+
 struct GroupDecision {
     NodeIndex owner = NodeIndex::a;
     bool wanted_online = true;
@@ -26,6 +28,7 @@ struct GroupDecision {
     bool away_by_failure = false;             // on this node only because the other failed: failback may bring it home
     std::optional<NodeIndex> drained_from;    // moved by `pause --drain`: `resume --failback` brings it home
     std::deque<LedgerEntry> failovers;        // within failover_period
+    std::int64_t maintenance_until = 0;       // wall clock, ms: what fails is shown and left alone until then; 0 = no maintenance
     std::map<std::string, std::uint64_t> fail_orders;   // `fail R`: a counter per resource; the owner fails R when it rises
     std::map<std::string, std::uint64_t> reset_orders;  // `reset R`: likewise, forget failures
     bool operator==(GroupDecision const&) const = default;
@@ -36,6 +39,9 @@ struct Decision {
     Uuid cluster{};
     std::array<StoreId, 3> stores{};  // node a's, node b's, the quorum disk's; 0 = not yet seen
     std::map<std::string, GroupDecision> groups;
+    // Resources that go offline, on whichever node, because a new configuration that drops or replaces them is about to be decided
+    // (change.hpp). Of the leader that wrote it: another one knows nothing of that configuration and empties it.
+    std::set<std::string> making_way;
     std::array<bool, 2> paused{};
     std::array<std::deque<std::int64_t>, 2> losses;  // wall clock, ms: when each node was lost without a word, within flap_window
     ConfigPtr config;  // on the wire and on disk by its hash

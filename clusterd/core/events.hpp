@@ -19,7 +19,7 @@ namespace clusterd {
 
 // ---- operators' commands -------------------------------------------------------------------------------------------------
 
-enum class Verb : std::uint8_t { online, offline, move, fail, reset, pause, resume };
+enum class Verb : std::uint8_t { online, offline, move, fail, reset, pause, resume, apply, maintenance };
 
 struct Command {
     std::string id;      // unique; drawn by the API
@@ -29,6 +29,10 @@ struct Command {
     bool drain = false;
     bool failback = false;
     std::string user;    // who asked, for the record
+    ConfigPtr config = {};  // apply: what is to count; null: it came from the peer and can't be read here
+    bool on = true;         // maintenance: begins; false: ends
+    std::int64_t for_ms = 0;  // maintenance: for so long; 0 = until it is ended
+    Hash base{};            // apply: the configuration it was compared with when the operator agreed; zero: whichever
     bool operator==(Command const&) const = default;
 };
 

@@ -86,6 +86,8 @@ char const* word(Verb v) {
     case Verb::reset: return "reset";
     case Verb::pause: return "pause";
     case Verb::resume: return "resume";
+    case Verb::apply: return "apply";
+    case Verb::maintenance: return "maintenance";
     }
     return "";
 }

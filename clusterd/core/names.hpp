@@ -24,6 +24,12 @@ bool fulfilled(Dependency const& d, std::function<bool(std::string const&)> cons
 std::set<std::string> with_dependencies(GroupSpec const& group, std::string const& resource);
 std::set<std::string> with_dependents(GroupSpec const& group, std::string const& resource);
 
+std::string listed(auto const& names) {  // for people: "a, b"
+    std::string all;
+    for (auto const& name : names) all += (all.empty() ? "" : ", ") + name;
+    return all;
+}
+
 char const* word(ResourceState s);
 char const* word(Verb v);
 

@@ -1,5 +1,6 @@
 #include "clusterd/core/node.hpp"
 
+#include "clusterd/core/change.hpp"
 #include "clusterd/core/names.hpp"
 #include "clusterd/core/node_impl.hpp"
 
@@ -52,6 +53,8 @@ Rights Node::Impl::rights(Now now) const {
     bool const patient = now.mono - leaving_since < leave_patience;
     r.peer_takes = leaving && peer_can_take() && patient;
     r.leaving_now = leaving && !r.peer_takes;
+    r.joined = joined();
+    r.peer = known_reports()[at(peer())];
     return r;
 }
 
@@ -64,7 +67,9 @@ std::array<Report const*, 2> Node::Impl::known_reports() const {
 }
 
 PlanView Node::Impl::plan_view(Now now) const {
-    return PlanView{spec(), known_reports(), self(), joined(), membership.may_take_over(now), now};
+    // The planner's configuration is that of the decision it goes on from, whether or not this node has gone over to it yet.
+    DecisionPtr const& base = replication.base();
+    return PlanView{base && base->config ? base->config->spec : spec(), known_reports(), self(), joined(), membership.may_take_over(now), now};
 }
 
 void Node::Impl::surround() {
@@ -102,40 +107,6 @@ void Node::Impl::enforce_permit(Now now, Effects& out, std::size_t from) {
 
 // ---- decisions --------------------------------------------------------------------------------------------------------------------
 
-// A decision is newly acted on: its configuration counts, and what was moved by it gets its timeline.
-void Node::Impl::adopt(Now now, Effects& out) {
-    DecisionPtr const acting = replication.acting();
-    if (acting == before) return;
-    if (acting && acting->config && acting->config->hash != config->hash) {
-        config = acting->config;
-        reconciler.configure(spec(), now);
-        networks.resize(spec().networks.size(), 1);
-        out.push_back(effect::RecordEvent{Severity::info, "", "", "the configuration of decision " + std::to_string(acting->id.term) + "." + std::to_string(acting->id.index) + " counts now"});
-    }
-    if (membership.leads() && acting) begin_timelines(now, before.get(), *acting);
-    before = acting;
-}
-
-void Node::Impl::begin_timelines(Now now, Decision const* old, Decision const& decision) {
-    for (auto const& [name, d] : decision.groups) {
-        GroupDecision const* was = nullptr;
-        if (old) {
-            auto const it = old->groups.find(name);
-            if (it != old->groups.end()) was = &it->second;
-        }
-        if (!was) continue;
-        if (d.draining_to && was->draining_to != d.draining_to) {
-            timelines.begin(now, name, d.owner, *d.draining_to, d.cause, now.mono, {});
-        } else if (d.owner != was->owner && d.owner == self() && membership.role() == Role::alone) {  // also out of a drain
-            Instant const heard = membership.r_last(), seeking = std::max(membership.seeking_since(), heard);
-            Instant const alone = std::max(membership.alone_since(), seeking);
-            Instant const allowed = std::clamp(membership.takeover_at(), alone, now.mono);
-            timelines.begin(now, name, was->owner, d.owner, d.cause, heard,
-                            {{"detect", to_ms(seeking - heard)}, {"arbitrate", to_ms(alone - seeking)}, {"permit wait", to_ms(allowed - alone)}, {"decide", to_ms(now.mono - allowed)}});
-        }
-    }
-}
-
 // Every store that votes is listed; the first decision after a join lists a new one.
 std::array<StoreId, 3> Node::Impl::voters(std::array<StoreId, 3> listed) const {
     if (start.store != 0) listed[at(self())] = start.store;
@@ -155,6 +126,7 @@ Decision Node::Impl::draft(bool& changed) const {
         d.config = start.seed;
         changed = true;
     }
+    changed = call_off_stale_change(d) || changed;
     auto const stores = voters(d.stores);
     changed = changed || stores != d.stores;
     d.stores = stores;
@@ -170,7 +142,14 @@ void Node::Impl::answer(Answer const& a, Effects& out) {
 void Node::Impl::decide_commands(PlanView const& view, Decision& d, bool& changed, Effects& out) {
     for (auto const& c : queue) {
         Decision tried = d;
-        CommandVerdict const v = apply_command(view, c, tried);
+        bool const applies = c.verb == Verb::apply;
+        CommandVerdict const v = applies ? begin_change(view, c, from_peer.contains(c.id), tried) : apply_command(view, c, tried);
+        if (applies && change && change->command.id == c.id) {  // answered when it is decided
+            d = std::move(tried);
+            changed = true;
+            reasons.push_back({Severity::info, "", (c.user.empty() ? std::string("an operator") : c.user) + ": apply: offline first: " + listed(change->making_way)});
+            continue;
+        }
         Answer a{c, from_peer.contains(c.id), {c.id, v.accepted, {}, v.message}};
         if (v.accepted && v.changed) {
             d = std::move(tried);
@@ -211,6 +190,7 @@ void Node::Impl::lead(Now now, Effects& out) {
         for (auto const& c : queue) answer({c, from_peer.contains(c.id), {c.id, false, {}, "this node leads no more; try again"}}, out);
         queue.clear();
         from_peer.clear();
+        drop_change("the leader changed before it was decided, and nothing was changed; try again", out);
         timelines.clear();
         return;
     }
@@ -221,11 +201,18 @@ void Node::Impl::lead(Now now, Effects& out) {
     // At nearly every step nothing is to be decided: then the decision isn't even copied.
     DecisionPtr const base_now = replication.base();
     bool const to_seed = joined() && membership.around.seed_disk && !membership.seeded();
-    bool const as_it_is = base_now && !replication.base_unproven() && queue.empty() && voters(base_now->stores) == base_now->stores && !to_seed;
+    bool const as_it_is = base_now && !replication.base_unproven() && queue.empty() && voters(base_now->stores) == base_now->stores && !to_seed &&
+                          base_now->making_way.empty() && !change;
     bool changed = false;
     Decision d = as_it_is ? Decision{} : draft(changed);
     changed = changed || to_seed;
+    if (!as_it_is && finish_change(view, d)) changed = true;
     decide_commands(view, d, changed, out);
+    // What is new in the draft nobody has acted on yet: under its id no report says "stopped", as one under the base's may, from before
+    // that group was to be moved. (Seed 10011326: moved in the moment in which its owner began to start it.)
+    DecisionId const base = id_of(replication.base());
+    DecisionId const next{membership.term(), base.term == membership.term() ? base.index + 1 : 1};
+    if (changed) d.id = next;
     Plan p = plan(view, as_it_is ? *base_now : d);
     if (!changed && !p.changed) return;
     if (!p.changed) p.next = std::move(d);
@@ -234,8 +221,7 @@ void Node::Impl::lead(Now now, Effects& out) {
     if (flaps_now)
         reasons.push_back({Severity::warning, "", name_of(spec(), peer()) + " was lost " + std::to_string(flaps_at) + " times within an hour: no group fails back to it until an hour is over or an operator says 'clusterctl resume " +
                                                       name_of(spec(), peer()) + "'"});
-    DecisionId const base = id_of(replication.base());
-    p.next.id = {membership.term(), base.term == membership.term() ? base.index + 1 : 1};
+    p.next.id = next;
     if (!p.next.config) p.next.config = config;
     proposal = p.next.id;
     replication.propose(std::make_shared<Decision const>(std::move(p.next)));
@@ -324,12 +310,12 @@ void Node::Impl::settle(Now now, Effects& out) {
         lead(now, out);
         enforce_permit(now, out, before_round);
         fail_addresses_of_bad_networks(now, out);
-        if (!emergency) reconciler.reconcile(now, rights(now), replication.acting().get(), out);
+        if (!emergency) reconciler.reconcile(now, rights(now), replication.acting().get(), making_way, out);
         prepare_takeover(now, out);
         report(now, out);
         tell_role(out);
         if (replication.acting()) timelines.observe(now, spec(), *replication.acting(), known_reports(), out);
-        operations.observe({spec(), replication.acting().get(), known_reports(), now}, out);
+        operations.observe({spec(), replication.acting().get(), known_reports(), now, config}, out);
         leave_if_done(now, out);
         // A heartbeat says how things are: it enables nothing.
         auto const enables = [](Effect const& e) { return !std::holds_alternative<effect::SendHeartbeat>(e); };
@@ -404,7 +390,9 @@ void Node::Impl::on(Now now, event::CommandGiven const& e, Effects& out) {
         auto const it = replication.acting()->groups.find(c.target);
         if (it != replication.acting()->groups.end()) c.to = name_of(spec(), other(it->second.owner));
     }
-    operations.given(std::move(c), now);
+    std::set<std::string> groups;
+    if (c.config) groups = compare(spec(), c.config->spec).groups;
+    operations.given(std::move(c), now, std::move(groups));
     (void)out;
 }
 void Node::Impl::on(Now, event::CommandAbandoned const& e, Effects&) { operations.abandoned(e.id); }

@@ -1,4 +1,5 @@
-// The inside of Node, shared by node.cpp (what happens), node_departure.cpp (how it goes) and node_status.cpp (what is said about it).
+// The inside of Node, shared by node.cpp (what happens), node_adoption.cpp (a decision is acted on), node_change.cpp (a new configuration),
+// node_departure.cpp (how it goes) and node_status.cpp (what is said about it).
 // For no one else.
 #pragma once
 
@@ -42,6 +43,13 @@ struct Node::Impl {
     void drop_answers(Effects& out);    // what was proposed may or may not be decided
     std::set<std::string> from_peer;    // ids of queued commands that came over the sync channel
     DecisionPtr before;                 // what was acted on until now
+    std::set<std::string> making_way;   // what is offline here for a new configuration: for one to be decided, or for the one decided
+    struct Change {                     // leader: a new configuration that is decided once what it drops or replaces is offline
+        Command command;
+        bool from_peer = false;
+        std::set<std::string> making_way;
+    };
+    std::optional<Change> change;
     Role told_role = Role::seeking;
     bool told_any_role = false;
 
@@ -72,6 +80,13 @@ struct Node::Impl {
     void settle(Now now, Effects& out);
     void enforce_permit(Now now, Effects& out, std::size_t from);
     void adopt(Now now, Effects& out);
+    void stop_what_was_taken_over(Decision const* was, Decision const* is, Effects& out);
+    void go_over(Now now, Effects& out);
+    CommandVerdict begin_change(PlanView const& view, Command const& c, bool is_from_peer, Decision& d);
+    bool call_off_stale_change(Decision& d) const;
+    bool way_is_free(PlanView const& view, Decision const& base) const;
+    bool finish_change(PlanView const& view, Decision& d);
+    void drop_change(std::string const& why, Effects& out);
     void lead(Now now, Effects& out);
     Decision draft(bool& changed) const;
     std::array<StoreId, 3> voters(std::array<StoreId, 3> listed) const;

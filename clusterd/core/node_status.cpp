@@ -124,6 +124,7 @@ void fill_groups(Node::Impl const& n, Now now, Status& s) {
             group.draining_to = d->draining_to;
             group.wanted_online = d->wanted_online;
             group.cause = d->cause;
+            group.maintenance_until = d->maintenance_until;
             group.failovers_in_window = static_cast<int>(d->failovers.size());
             r = reports[at(d->owner)];
             if (!r && n.reports[at(d->owner)]) stale = std::max<std::int64_t>(1, to_ms(now.mono - n.membership.peer_last_heard()));

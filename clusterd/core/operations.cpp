@@ -175,6 +175,28 @@ Operations::Verdict Operations::judge_drained(View const& view, Open const& o) c
     return {Outcome::done, said + (pausing ? " and drained" : ", and its groups are home")};
 }
 
+// Both nodes act on it, and what it changes has found its place: is online, or has failed, or isn't wanted.
+Operations::Verdict Operations::judge_applied(View const& view, Open const& o) const {
+    if (view.acting->config->hash != o.command.config->hash) return {Outcome::done, "the configuration counted, and was changed again meanwhile"};
+    if (view.config->hash != o.command.config->hash) return {};
+    for (auto n : {NodeIndex::a, NodeIndex::b})
+        if (view.reports[at(n)] && view.reports[at(n)]->under < o.under) return {};
+    std::string failed;
+    for (auto const& name : o.groups) {
+        Looked const l = look(view, name);
+        if (!l.group) continue;        // dropped
+        if (!l.decision) return {};    // about to be placed
+        if (!l.decision->wanted_online) continue;
+        if (!l.report) continue;       // its owner is gone, and nobody can take it
+        std::string stuck;
+        if (group_online(l, &stuck)) continue;
+        if (stuck.empty() || l.decision->draining_to) return {};
+        failed += (failed.empty() ? "" : "; ") + stuck;
+    }
+    if (!failed.empty()) return {Outcome::failed, "the configuration counts now, and not all is online: " + failed};
+    return {Outcome::done, "the configuration counts now"};
+}
+
 Operations::Verdict Operations::judge(View const& view, Open& o) const {
     switch (o.command.verb) {
     case Verb::online: return judge_online(view, o);
@@ -188,6 +210,11 @@ Operations::Verdict Operations::judge(View const& view, Open& o) const {
     }
     case Verb::pause:
     case Verb::resume: return judge_drained(view, o);
+    case Verb::apply: return judge_applied(view, o);
+    case Verb::maintenance: {
+        std::string const what = o.command.target.empty() ? "every group" : o.command.target;
+        return {Outcome::done, what + (o.command.on ? " is in maintenance: what fails is shown and left alone" : " is in maintenance no more")};
+    }
     }
     return {};
 }

@@ -15,8 +15,12 @@ public:
         Decision const* acting = nullptr;
         std::array<Report const*, 2> reports{};
         Now now;
+        ConfigPtr const& config;  // that counts on this node
     };
-    void given(Command command, Now now) { open_[command.id] = {command, now.mono, false, false, {}, {}, {}, {}}; }
+    // `groups`: of `apply`, those that it changes.
+    void given(Command command, Now now, std::set<std::string> groups = {}) {
+        open_[command.id] = {command, now.mono, false, false, {}, {}, {}, {}, std::move(groups)};
+    }
     void abandoned(std::string const& id) { open_.erase(id); }
     void answered(sync::CommandAnswer const& answer, Effects& out);
     // Those that nobody was asked about yet: the caller sends them to the leader or refuses them.
@@ -37,6 +41,7 @@ private:
         DecisionId under;
         std::map<std::string, std::string> told;  // resource -> last state told
         std::optional<Instant> away, back;        // move: not wholly online any more, and again
+        std::set<std::string> groups;             // apply: what it changes
     };
     struct Verdict {
         Outcome outcome = Outcome::running;
@@ -47,6 +52,7 @@ private:
     Verdict judge_move(View const& view, Open& o) const;
     Verdict judge_offline(View const& view, Open const& o) const;
     Verdict judge_drained(View const& view, Open const& o) const;
+    Verdict judge_applied(View const& view, Open const& o) const;
     void tell_progress(View const& view, Open& o, Effects& out) const;
 
     std::map<std::string, Open> open_;

@@ -37,6 +37,7 @@ public:
             GroupDecision const* d = found != decision().groups.end() ? &found->second : nullptr;
             if (!d) d = &place(g, edit(g));
             if (outdated(d->failovers, oldest(g))) d = &prune_ledger(g, edit(g));
+            if (d->maintenance_until != 0 && view_.now.wall_ms >= d->maintenance_until) d = &end_maintenance(g, edit(g), "its time is over");
             consider(g, *d);
         }
         return std::move(plan_);
@@ -64,15 +65,31 @@ private:
         if (std::any_of(current_.groups.begin(), current_.groups.end(), unknown)) std::erase_if(edit().groups, unknown);
     }
 
-    // First owner: the preferred, else the first possible node of the file that is up.
+    // A group that is to be kept apart from `g` has its home on `n`: it lives there, moves there, or is to be placed there.
+    bool crowded(GroupSpec const& g, NodeIndex n) const {
+        return any_apart() && std::any_of(view_.spec.groups.begin(), view_.spec.groups.end(), [&](GroupSpec const& h) {
+            if (h.name == g.name || (h.apart != g.name && g.apart != h.name)) return false;
+            auto const d = decision().groups.find(h.name);
+            return d == decision().groups.end() ? h.preferred == n : d->second.draining_to.value_or(d->second.owner) == n;
+        });
+    }
+    bool kept_apart(GroupSpec const& g) const {
+        auto const names_it = [&](GroupSpec const& h) { return h.apart == g.name; };
+        return any_apart() && (!g.apart.empty() || std::any_of(view_.spec.groups.begin(), view_.spec.groups.end(), names_it));
+    }
+    bool any_apart() const {  // hardly ever: then no group is compared with all others
+        if (!any_apart_) any_apart_ = std::any_of(view_.spec.groups.begin(), view_.spec.groups.end(), [](GroupSpec const& g) { return !g.apart.empty(); });
+        return *any_apart_;
+    }
+    // Is `n` where it belongs: the preferred node, or, of one without, any that those it is kept apart from leave to it.
+    bool home(GroupSpec const& g, NodeIndex n) const { return g.preferred ? *g.preferred == n : kept_apart(g); }
+
+    // First owner: the preferred, else the first possible node of the file that is up; with `apart`, one without the other group if there is one.
     GroupDecision& place(GroupSpec const& g, GroupDecision& d) {
         NodeIndex owner = g.preferred.value_or(NodeIndex::a);
-        if (!able(g, owner)) {
-            for (auto n : {NodeIndex::a, NodeIndex::b})
-                if (able(g, n)) {
-                    owner = n;
-                    break;
-                }
+        auto const suits = [&](NodeIndex n) { return able(g, n) && !crowded(g, n); };
+        if (!suits(owner)) {
+            if (suits(other(owner)) || (!able(g, owner) && able(g, other(owner)))) owner = other(owner);
         }
         d.owner = owner;
         d.wanted_online = g.start != GroupSpec::Start::manual;
@@ -108,6 +125,12 @@ private:
         return d;
     }
 
+    GroupDecision& end_maintenance(GroupSpec const& g, GroupDecision& d, std::string const& why) {
+        if (d.maintenance_until != 0) because(Severity::info, g, "the maintenance of group " + g.name + " ends: " + why);
+        d.maintenance_until = 0;
+        return d;
+    }
+
     void consider(GroupSpec const& g, GroupDecision const& d) {
         if (!view_.member(d.owner)) {
             take_over_if_allowed(g);
@@ -123,9 +146,10 @@ private:
         if (!view_.may_take_over || !able(g, self)) return;
         GroupDecision& d = edit(g);
         NodeIndex const from = d.owner;
+        end_maintenance(g, d, name(from) + " is gone");
         d.owner = self;
         d.draining_to.reset();
-        d.away_by_failure = g.preferred && *g.preferred != self;
+        d.away_by_failure = g.preferred ? *g.preferred != self : kept_apart(g);
         d.drained_from.reset();
         d.cause = name(from) + " is gone";
         because(Severity::warning, g, name(from) + " is gone and its permit is over: " + name(self) + " takes over");
@@ -139,7 +163,7 @@ private:
         if (!r || r->under != plan_.next.id || !all_stopped(g, *r)) return;
         GroupDecision& d = edit(g);
         because(Severity::info, g, "offline on " + name(d.owner) + ": " + name(to) + " owns it now (" + d.cause + ")");
-        d.away_by_failure = d.away_by_failure && g.preferred && *g.preferred != to;
+        d.away_by_failure = d.away_by_failure && (g.preferred ? *g.preferred != to : crowded(g, to));
         if (d.drained_from == to) d.drained_from.reset();
         d.owner = to;
         d.draining_to.reset();
@@ -152,6 +176,7 @@ private:
     }
 
     void drain(GroupSpec const& g, GroupDecision& d, NodeIndex to, Severity severity, std::string cause) {
+        end_maintenance(g, d, cause);
         d.draining_to = to;
         d.cause = cause;
         because(severity, g, cause + ": it moves from " + name(d.owner) + " to " + name(to));
@@ -162,22 +187,30 @@ private:
         if (!able(g, to)) return;
         if (leaving(owner)) {
             GroupDecision& d = edit(g);
-            d.away_by_failure = g.preferred && *g.preferred == owner;
+            d.away_by_failure = home(g, owner);
             drain(g, d, to, Severity::info, name(owner) + " is being stopped");
         } else if (giving_up(owner)) {
             GroupDecision& d = edit(g);
-            d.away_by_failure = d.away_by_failure || (g.preferred && *g.preferred == owner);
+            d.away_by_failure = d.away_by_failure || home(g, owner);
             drain(g, d, to, Severity::warning, name(owner) + " can't stop something and gives up");
+        } else if (seen.maintenance_until != 0) {
+            return;
         } else if (!g.possible[at(owner)]) {
             drain(g, edit(g), to, Severity::info, "not possible on " + name(owner));
         } else if (fails_here(g, seen)) {
             if (static_cast<int>(seen.failovers.size()) < g.failover_limit) fail_over(g, edit(g), to);  // else it stays; the owner retries
-        } else if (seen.away_by_failure && g.preferred == to && failback_open(g.failback, view_.now.local_minute) && peer_ready(to) &&
+        } else if (seen.away_by_failure && belongs(g, owner, to) && failback_open(g.failback, view_.now.local_minute) && peer_ready(to) &&
                    !failed_there(seen, to) && !flaps(decision(), to, view_.now.wall_ms)) {
             GroupDecision& d = edit(g);
             d.away_by_failure = false;
-            drain(g, d, to, Severity::info, "failback: " + name(to) + " is preferred and back");
+            drain(g, d, to, Severity::info, "failback: " + name(to) + (g.preferred ? " is preferred and back" : " is back, and the group is to be kept apart"));
         }
+    }
+
+    // Does failback bring it from `here` to `there`? Not to a group that it is to be kept apart from, if it lives without it now.
+    bool belongs(GroupSpec const& g, NodeIndex here, NodeIndex there) const {
+        if (crowded(g, there) && !crowded(g, here)) return false;
+        return g.preferred ? *g.preferred == there : crowded(g, here) && !crowded(g, there);
     }
 
     bool fails_here(GroupSpec const& g, GroupDecision const& d) const {
@@ -196,7 +229,7 @@ private:
     void fail_over(GroupSpec const& g, GroupDecision& d, NodeIndex to) {
         std::string const resource = view_.reports[at(d.owner)]->failed_groups.at(g.name);
         d.failovers.push_back({view_.now.wall_ms, d.owner, resource});
-        d.away_by_failure = d.away_by_failure || (g.preferred && *g.preferred == d.owner);
+        d.away_by_failure = d.away_by_failure || home(g, d.owner);
         drain(g, d, to, Severity::error,
               resource + " failed on " + name(d.owner) + " (failover " + std::to_string(d.failovers.size()) + " of " +
                   std::to_string(g.failover_limit) + ")");
@@ -205,6 +238,7 @@ private:
     PlanView const& view_;
     Decision const& current_;
     Plan plan_;
+    mutable std::optional<bool> any_apart_;
 };
 
 // ---- operators ---------------------------------------------------------------------------------------------------------------
@@ -219,6 +253,7 @@ public:
             if (!node) return refuse("there is no node '" + c_.target + "'; the nodes are " + view_.spec.nodes[0].name + " and " + view_.spec.nodes[1].name);
             return c_.verb == Verb::pause ? pause(*node) : resume(*node);
         }
+        if (c_.verb == Verb::maintenance) return maintenance();
         Found const f = find_by_name(view_.spec, c_.target);
         if (!f.group) return refuse("there is no group or resource '" + c_.target + "'; 'clusterctl status' lists them");
         auto const it = d_.groups.find(f.group->name);
@@ -232,7 +267,28 @@ private:
     static CommandVerdict changed() { return {true, true, {}}; }
     std::string const& name(NodeIndex n) const { return name_of(view_.spec, n); }
 
+    // Of a group, of all that a node owns, or of all.
+    CommandVerdict maintenance() {
+        auto const node = find_node(view_.spec, c_.target);
+        bool found = c_.target.empty() || node, any = false;
+        std::int64_t const until = !c_.on ? 0 : c_.for_ms > 0 ? view_.now.wall_ms + c_.for_ms : maintenance_without_end;
+        for (auto& [group, d] : d_.groups) {
+            found = found || group == c_.target;
+            if (!(c_.target.empty() || group == c_.target || (node && d.owner == *node)) || d.maintenance_until == until) continue;
+            if (c_.on && d.draining_to) return refuse("group " + group + " is on its way to " + name(*d.draining_to) + "; wait for it");
+            d.maintenance_until = until;
+            any = true;
+        }
+        if (!found) return refuse("there is no group or node '" + c_.target + "'; 'clusterctl status' lists them");
+        return any ? changed() : nothing(c_.on ? "it is in maintenance already" : "it is not in maintenance");
+    }
+
+    CommandVerdict refuse_in_maintenance(std::string const& group) const {
+        return refuse("group " + group + " is in maintenance: end that first, with 'clusterctl maintenance off " + group + "'");
+    }
+
     CommandVerdict on_group(GroupSpec const& g, ResourceSpec const* r, GroupDecision& d) {
+        if (d.maintenance_until != 0 && c_.verb != Verb::reset) return refuse_in_maintenance(g.name);
         switch (c_.verb) {
         case Verb::online: return online(g, r, d);
         case Verb::offline: return offline(g, r, d);
@@ -244,7 +300,9 @@ private:
             return fail(g, *r, d);
         case Verb::reset: return reset(g, r, d);
         case Verb::pause:
-        case Verb::resume: break;
+        case Verb::resume:
+        case Verb::apply:        // node_change.cpp
+        case Verb::maintenance: break;
         }
         return refuse("not for groups");
     }
@@ -329,6 +387,10 @@ private:
             for (auto const& g : view_.spec.groups) {
                 auto const it = d_.groups.find(g.name);
                 if (it == d_.groups.end() || it->second.owner != node || it->second.draining_to || !g.possible[at(to)]) continue;
+                if (it->second.maintenance_until != 0) {
+                    d_.paused[at(node)] = was;
+                    return refuse_in_maintenance(g.name);
+                }
                 it->second.draining_to = to;
                 it->second.drained_from = node;
                 it->second.cause = name(node) + " is paused and drained";
@@ -351,7 +413,7 @@ private:
             if (view_.reports[at(node)] && view_.reports[at(node)]->leaving) return refuse(name(node) + " is being stopped: nothing can be moved back to it");
             for (auto& [group, d] : d_.groups) {
                 GroupSpec const* g = find_group(view_.spec, group);
-                if (d.drained_from != node || d.owner == node || d.draining_to || !g || !g->possible[at(node)]) continue;
+                if (d.drained_from != node || d.owner == node || d.draining_to || d.maintenance_until != 0 || !g || !g->possible[at(node)]) continue;
                 d.draining_to = node;  // drained_from stays until it is home: then a second try finds it
                 d.cause = name(node) + " is resumed: the group goes back";
                 any = true;

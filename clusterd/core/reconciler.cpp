@@ -1,5 +1,6 @@
 #include "clusterd/core/reconciler.hpp"
 
+#include "clusterd/core/change.hpp"
 #include "clusterd/core/names.hpp"
 
 #include <algorithm>
@@ -12,19 +13,30 @@ constexpr Duration probe_pace = std::chrono::seconds(1);   // of a state that ca
 constexpr int probes_in_vain = 5;                          // then it counts as failed: nothing waits for ever
 constexpr Duration kill_timeout = std::chrono::seconds(10);
 constexpr Duration kill_pace_most = std::chrono::seconds(30);
+constexpr Duration look_pace = std::chrono::seconds(5);    // at what isn't online in maintenance: an operator may start it by hand
 constexpr Duration longest_retry = std::chrono::hours(1);
 
 bool active(ResourceState s) { return s != ResourceState::offline; }
 }  // namespace
 
 void Reconciler::configure(Spec const& spec, Now now) {
-    specs_ = spec.groups;
+    std::vector<GroupSpec> const before = std::exchange(specs_, spec.groups);  // locals_ point into it
     std::map<std::string, Local> next;
     for (auto const& g : specs_) {
         for (auto const& r : g.resources) {
             auto const old = locals_.find(r.name);
-            Local l = old != locals_.end() ? std::move(old->second) : Local{};
-            if (old == locals_.end()) l.since_wall_ms = now.wall_ms;
+            bool const goes_on = old != locals_.end() && old->second.group->name == g.name && goes_on_as(*old->second.spec, r);
+            Local l = goes_on ? std::move(old->second) : Local{};
+            if (!goes_on) {
+                l.since_wall_ms = now.wall_ms;
+                report_.resources.erase(r.name);
+                reshaped_ = true;
+            } else if (l.spec->health != r.health) {  // its checks begin anew; the shell tells the hosts of them by the configuration
+                l.health.assign(r.health.size(), Health::none);
+                l.failed_in_row.assign(r.health.size(), 0);
+                l.unknown_in_row.assign(r.health.size(), 0);
+                l.checks_run = l.checks_run && !r.health.empty();
+            }
             l.spec = &r;
             l.group = &g;
             l.health.resize(r.health.size(), Health::none);
@@ -35,6 +47,13 @@ void Reconciler::configure(Spec const& spec, Now now) {
     }
     locals_ = std::move(next);
     resolve();
+}
+
+bool Reconciler::quiet(std::set<std::string> const& resources) const {
+    return std::all_of(resources.begin(), resources.end(), [this](std::string const& name) {
+        auto const it = locals_.find(name);
+        return it == locals_.end() || (it->second.state == ResourceState::offline && it->second.action == 0);
+    });
 }
 
 void Reconciler::resolve() {
@@ -84,9 +103,10 @@ bool Reconciler::group_is_mine(GroupSpec const& g, Rights const& rights, GroupDe
     return true;
 }
 
-void Reconciler::mark_wanted(Group const& g, Rights const& rights, GroupDecision const* d) {
+void Reconciler::mark_wanted(Group const& g, Rights const& rights, GroupDecision const* d, std::set<std::string> const& making_way) {
     bool const mine = group_is_mine(*g.spec, rights, d);
-    for (Local* l : g.members) l->wanted = mine && l->spec->possible[at(self_)] && !l->gave_up && !d->held_offline.contains(l->spec->name);
+    for (Local* l : g.members)
+        l->wanted = mine && l->spec->possible[at(self_)] && !l->gave_up && !d->held_offline.contains(l->spec->name) && !making_way.contains(l->spec->name);
     // What needs something that isn't wanted isn't wanted either.
     for (bool shrank = mine; shrank;) {
         shrank = false;
@@ -149,7 +169,7 @@ void Reconciler::count_time(Now now, Local& l, GroupDecision const* d, Effects& 
     }
 }
 
-void Reconciler::reconcile(Now now, Rights const& rights, Decision const* decision, Effects& out) {
+void Reconciler::reconcile(Now now, Rights const& rights, Decision const* decision, std::set<std::string> const& making_way, Effects& out) {
     for (auto const& g : groups_) {
         GroupDecision const* d = nullptr;
         if (decision) {
@@ -160,9 +180,24 @@ void Reconciler::reconcile(Now now, Rights const& rights, Decision const* decisi
             if (d) take_orders(now, *l, *d, d->owner == self_, out);
             count_time(now, *l, d, out);
         }
-        mark_wanted(g, rights, d);
-        for (Local* l : g.members) drive(now, *l, rights, out);
+        mark_wanted(g, rights, d, making_way);
+        for (Local* l : g.members) l->maintained = d && d->maintenance_until != 0, l->hands_off = hands_off(rights, d, self_);
     }
+    order_groups(now, rights, decision);
+    for (auto const& g : groups_)
+        for (Local* l : g.members) drive(now, *l, rights, out);
+}
+
+// What takes everything away from a node also takes this: a permit that ends, a clean stop, a move.
+bool Reconciler::hands_off(Rights const& rights, GroupDecision const* d, NodeIndex self) {
+    return d && d->maintenance_until != 0 && d->owner == self && !d->draining_to && rights.may_run && !rights.leaving_now && !rights.peer_takes;
+}
+
+void Reconciler::look_only(Now now, Local& l, Effects& out) {
+    if (l.state == ResourceState::online) return run_checks(l, true, out);
+    if (now.mono < l.not_before) return;
+    l.not_before = now.mono + look_pace;
+    act(now, l, ActionKind::probe, out);
 }
 
 bool Reconciler::needs_met(Local const& l) const {
@@ -184,19 +219,21 @@ bool Reconciler::dependents_stopped(Local const& l) const {
 // One resource, one step towards what is wanted.
 void Reconciler::drive(Now now, Local& l, Rights const& rights, Effects& out) {
     if (l.action != 0) return;
+    if (l.hands_off) return look_only(now, l, out);
     switch (l.state) {
     case ResourceState::unknown:
         if (now.mono >= l.not_before) act(now, l, ActionKind::probe, out);
         break;
     case ResourceState::online:
         if (!(l.wanted && may_stay(l)) && dependents_stopped(l)) act(now, l, ActionKind::stop, out);
+        else run_checks(l, true, out);  // they run already, unless a new configuration has brought the first
         break;
     case ResourceState::failed:
         if (now.mono < l.not_before || !dependents_stopped(l)) break;
         act(now, l, l.kills > 0 ? ActionKind::kill : ActionKind::stop, out);
         break;
     case ResourceState::offline:
-        if (l.wanted && needs_met(l) && rights.may_start && now.mono >= l.start_after) act(now, l, ActionKind::start, out);
+        if (l.wanted && !l.maintained && l.waits.empty() && needs_met(l) && rights.may_start && now.mono >= l.start_after) act(now, l, ActionKind::start, out);
         break;
     case ResourceState::online_pending:
     case ResourceState::offline_pending: break;  // never without an action under way
@@ -280,6 +317,7 @@ void Reconciler::on_changed(Now now, event::ResourceChanged const& e, Effects& o
         if (e.state == ResourceState::offline) {
             l.kills = 0;
             set_state(now, l, ResourceState::offline, l.gave_up ? l.message : "", out);
+            if (!why.empty()) out.push_back(effect::RecordEvent{Severity::warning, l.group->name, l.spec->name, "offline, but: " + why});
             return;
         }
         ++l.kills;
@@ -317,6 +355,7 @@ void Reconciler::on_health(Now now, event::HealthResult const& e, Effects& out) 
     bool const all_ok = std::all_of(l.health.begin(), l.health.end(), [](Health h) { return h == Health::ok || h == Health::none; });
     if (all_ok) l.message.clear();
     else if (e.result != Health::ok) l.message = "check " + check.type + ": " + e.message;
+    if (l.hands_off) return;  // shown
     bool const too_often = l.failed_in_row[i] >= check.failures;
     bool const unknown_too_often = check.unknown_failures > 0 && l.unknown_in_row[i] >= check.unknown_failures;
     if (!too_often && !unknown_too_often) return;
@@ -326,17 +365,19 @@ void Reconciler::on_health(Now now, event::HealthResult const& e, Effects& out) 
 
 void Reconciler::fail(Now now, std::string const& resource, std::string const& why, bool restart_here, Effects& out) {
     auto const it = locals_.find(resource);
-    if (it != locals_.end() && it->second.state == ResourceState::online && it->second.action == 0)
+    if (it != locals_.end() && it->second.state == ResourceState::online && it->second.action == 0 && !it->second.hands_off)
         failed(now, it->second, why, restart_here, out);
 }
 
 // A real failure: restart here while the window allows it, else give up and let the leader move the group.
 void Reconciler::failed(Now now, Local& l, std::string const& why, bool restart_here, Effects& out) {
     run_checks(l, false, out);
+    bool const news = l.state != ResourceState::failed;
     set_state(now, l, ResourceState::failed, why, out);
     l.kills = 0;
-    l.not_before = long_ago;
-    if (!l.wanted) return;
+    l.not_before = l.hands_off ? now.mono + look_pace : long_ago;
+    if (l.hands_off && news) out.push_back(effect::RecordEvent{Severity::warning, l.group->name, l.spec->name, "failed: " + why + "; left as it is, for its group is in maintenance"});
+    if (!l.wanted || l.hands_off) return;
     RestartSpec const& r = l.spec->restart;
     if (restart_here && static_cast<int>(l.restarts.size()) < r.limit) {
         l.restarts.push_back(now.mono);
@@ -386,10 +427,12 @@ std::uint32_t Reconciler::groups_online() const {
 
 Instant Reconciler::next_wakeup(Now now) const {
     Instant at = forever;
+    for (Group const& g : groups_)
+        if (g.yields_until > now.mono) at = std::min(at, g.yields_until);
     for (Local const* l : all_) {
         if (l->gave_up && l->retry_at > now.mono) at = std::min(at, l->retry_at);
         bool const waits = l->action == 0 && l->not_before > long_ago &&
-                           (l->state == ResourceState::unknown || l->state == ResourceState::failed);
+                           (l->state == ResourceState::unknown || l->state == ResourceState::failed || (l->hands_off && l->state == ResourceState::offline));
         if (waits && l->not_before > now.mono) at = std::min(at, l->not_before);
         if (l->action == 0 && l->state == ResourceState::offline && l->wanted && l->start_after > now.mono) at = std::min(at, l->start_after);
     }
@@ -440,7 +483,7 @@ bool Reconciler::refresh_report(Now now, DecisionId under, bool leaving, bool gi
         put(e.since_wall_ms, l->since_wall_ms);
         put(e.restarts_in_window, static_cast<int>(l->restarts.size()));
         put(e.retry_wall_ms, l->retry_wall_ms);
-        put(e.message, l->message);
+        put(e.message, l->waits.empty() ? l->message : l->waits);
         if (l->gave_up && l->spec->affects_group) failed_groups.emplace(l->group->name, l->spec->name);
     }
     put(report_.failed_groups, failed_groups);

@@ -19,6 +19,8 @@ struct Rights {
     bool may_start = false;  // and the decision acted on is of the present term
     bool leaving_now = false;  // a clean stop, and no able peer takes the groups
     bool peer_takes = false;   // leaving, but the peer takes what is possible there
+    bool joined = false;       // the peer is a member, too
+    Report const* peer = nullptr;  // what it says it runs; null: nothing yet
 };
 
 class Reconciler {
@@ -27,9 +29,12 @@ public:
     Reconciler(Reconciler const&) = delete;
     Reconciler& operator=(Reconciler const&) = delete;
 
-    // A new configuration: resources that stay keep their state; new ones are to be found out.
+    // A new configuration: resources that go on keep their state; new ones, and those that start anew, are to be found out.
     void configure(Spec const& spec, Now now);
-    void reconcile(Now now, Rights const& rights, Decision const* decision, Effects& out);
+    // Of these nothing does, or may do, anything here. Names it doesn't know do nothing.
+    bool quiet(std::set<std::string> const& resources) const;
+    // `making_way`: not wanted, whatever the decision says of their group.
+    void reconcile(Now now, Rights const& rights, Decision const* decision, std::set<std::string> const& making_way, Effects& out);
 
     void on_changed(Now now, event::ResourceChanged const& e, Effects& out);
     void on_health(Now now, event::HealthResult const& e, Effects& out);
@@ -82,21 +87,35 @@ private:
         std::uint64_t fail_order = 0, reset_order = 0;
         bool orders_known = false;
         bool wanted = false;
+        bool maintained = false;  // its group is in maintenance: it isn't started
+        bool hands_off = false;   // and here, and it may stay: it is looked at and left alone
+        std::string waits;  // for which group its own waits, for people; empty: it doesn't
     };
 
     struct Group {
         GroupSpec const* spec = nullptr;
         std::vector<Local*> members;  // in the file's order
+        Instant yields_until = forever;  // to groups of higher priority that start, too; forever: to none
     };
+
+    // group_order.cpp: `after` and `priority`
+    void order_groups(Now now, Rights const& rights, Decision const* decision);
+    static void let_wait(Group const& g, std::string const& why);
+    GroupSpec const* waited_for(GroupSpec const& g, Rights const& rights, Decision const& decision) const;
+    bool comes_online(GroupSpec const& first, Rights const& rights, Decision const& decision) const;
+    static bool on_its_way(Group const& g);
+    static bool begun(Group const& g);
 
     void resolve();  // every pointer between groups_, locals_ and report_
     Needs resolved(Dependency const& d) const;
     template <class There>
     static bool fulfilled(Needs const& n, There const& there);
     bool group_is_mine(GroupSpec const& g, Rights const& rights, GroupDecision const* d) const;
-    void mark_wanted(Group const& g, Rights const& rights, GroupDecision const* d);
+    void mark_wanted(Group const& g, Rights const& rights, GroupDecision const* d, std::set<std::string> const& making_way);
     void count_time(Now now, Local& l, GroupDecision const* d, Effects& out);
     void take_orders(Now now, Local& l, GroupDecision const& d, bool mine, Effects& out);
+    static bool hands_off(Rights const& rights, GroupDecision const* d, NodeIndex self);
+    void look_only(Now now, Local& l, Effects& out);
     void drive(Now now, Local& l, Rights const& rights, Effects& out);
     bool dependents_stopped(Local const& l) const;
     bool needs_met(Local const& l) const;     // what it needs is online: it may be started

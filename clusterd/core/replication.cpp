@@ -93,6 +93,11 @@ void Replication::on_loaded(Now now, event::DiskDecisionsLoaded const& e, Member
         return;
     }
     if (membership.role() != Role::alone || leading_ == 0 || learned_) return;
+    if (e.newest && e.newest->id.term > leading_ && !membership.forced()) {  // the peer has decided since: the next cycle shows its claim, and ends this one's
+        load_after_ = now.mono + disk_retry;
+        blocked_ = "the other node has decided with a higher term meanwhile";
+        return;
+    }
     base_ = stored_;
     if (e.newest && e.newest->id > id_of(base_)) base_ = e.newest;
     learned_ = true;

@@ -41,6 +41,13 @@ struct Timing {
     bool operator==(Timing const&) const = default;
 };
 
+// The machine's watchdog device, the same path on both nodes; an empty one: none is used.
+struct WatchdogSpec {
+    std::string device;
+    Duration timeout{0};
+    bool operator==(WatchdogSpec const&) const = default;
+};
+
 struct NetworkSpec {
     std::string name;
     std::string interface;
@@ -121,6 +128,7 @@ struct Spec {
     std::array<NodeSpec, 2> nodes;
     std::optional<std::string> quorum_disk;  // absolute path
     Timing timing;
+    WatchdogSpec watchdog;
     std::vector<NetworkSpec> networks;
     std::vector<GroupSpec> groups;
     bool operator==(Spec const&) const = default;

@@ -38,6 +38,7 @@ struct GroupStatus {
     bool wanted_online = true;
     std::string cause;
     int failovers_in_window = 0, failover_limit = 0;
+    std::int64_t maintenance_until = 0;  // wall clock, ms; 0: none; maintenance_without_end
     std::vector<ResourceStatus> resources;
 };
 struct QuorumStatus {
@@ -60,6 +61,8 @@ struct Status {
     QuorumStatus quorum;
     std::vector<GroupStatus> groups;
     std::vector<std::string> warnings;  // what is not as it should be, each with what to do next
+    std::string watchdog_device;        // this machine's, which is armed; empty: none
+    std::int64_t watchdog_ms = 0;       // it resets the machine so long after it is no longer fed
     std::int64_t worst_margin_ms = -1;  // the least that was left of a permit when it was renewed; -1 = none yet
 };
 

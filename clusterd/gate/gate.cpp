@@ -308,6 +308,19 @@ struct Gate::Impl {
 
     // ---- which addresses
 
+    // None is taken off again: a chain on an interface without cluster addresses lets everything through.
+    void add_interfaces(std::vector<std::string> const& interfaces) {
+        auto const before = options.interfaces.size();
+        for (auto const& interface : interfaces)
+            if (std::find(options.interfaces.begin(), options.interfaces.end(), interface) == options.interfaces.end()) options.interfaces.push_back(interface);
+        if (options.interfaces.size() == before || !usable()) return;
+        egress = true;
+        if (state == State::restoring) return;  // what runs, or will, ends with a look at all that is wanted
+        state = State::restoring;
+        start_run(Part::sets);
+    }
+
+
     Result<Done> set_addresses(std::vector<std::string> const& addresses) {
         std::set<Address> wanted;
         for (auto const& text : addresses) {
@@ -351,6 +364,7 @@ Gate::~Gate() {
 }
 
 Result<Done> Gate::open() { return impl_->open(); }
+void Gate::add_interfaces(std::vector<std::string> const& interfaces) { impl_->add_interfaces(interfaces); }
 Result<Done> Gate::set_addresses(std::vector<std::string> const& addresses) { return impl_->set_addresses(addresses); }
 Result<Done> Gate::allow(std::string const& address) { return impl_->change_allowed(address, true); }
 Result<Done> Gate::disallow(std::string const& address) { return impl_->change_allowed(address, false); }

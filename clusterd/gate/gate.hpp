@@ -51,6 +51,9 @@ public:
     // already (a worker that died and was followed) keep their own timeouts, so a restart of the worker cuts nothing.
     Result<Done> open();
 
+    // Where addresses of the cluster are, beside those of the options. Before open() or after; then in the background, with nothing closed meanwhile.
+    void add_interfaces(std::vector<std::string> const& interfaces);
+
     // All addresses of the cluster, whoever owns them; IPv4 or IPv6, a prefix length is ignored. Before open() or after.
     Result<Done> set_addresses(std::vector<std::string> const& addresses);
 

@@ -1,4 +1,5 @@
 // What clients are told: answers, now or once what they wait for has ended, and events. Nothing here waits.
+#include "clusterd/guard/cgroup.hpp"
 #include "clusterd/guard/guard.hpp"
 #include "clusterd/guard/log.hpp"
 
@@ -148,31 +149,39 @@ void pay_owed(std::int64_t now) {
                     owed.quiet = false;
                     continue;
                 }
-                // By the process tree, one look isn't enough: a program in the middle of its exec shows no environment for an
-                // instant.
+                // By the process tree, one look isn't enough: it is not of one instant, and what forks meanwhile may be missed.
                 if (left == 0 && g.cgroup.empty() && !owed.quiet) {
                     owed.quiet = true;
                     continue;
                 }
                 owed = {};
-                if (left == 0) forget_ended(due.name.s);
+                if (left == 0) {
+                    forget_ended(due.name.s);
+                    if (!g.cgroup.empty()) remove_cgroup(cgroup_path(g.cgroup, "res", due.name.s).s);  // also where only a look ran in it
+                }
                 answer_number(due.client, due.id, static_cast<std::uint32_t>(left));
                 continue;
             }
-            case Message::kill_host:
-                if (find_host(due.name.s) >= 0 && !late) continue;
+            case Message::kill_host: {
+                int const index = find_host(due.name.s);
+                if (index >= 0 && !late) continue;
                 owed = {};
-                why.add("agent host %s can't be killed", due.name.s);
-                answer(due.client, due.id, find_host(due.name.s) >= 0 ? why.s : nullptr);
+                if (index >= 0) {
+                    why.add("agent host %s (pid %d) can't be killed: it waits for a device or a network filesystem that doesn't answer", due.name.s, g.hosts[index].pid);
+                    make_room_for_another(index);
+                }
+                answer(due.client, due.id, why.empty() ? nullptr : why.s);
                 continue;
+            }
             case Message::host: {
                 int index = find_host(due.name.s);
                 bool const must_wait = g.stop.active || (index >= 0 && g.hosts[index].dying);
                 if (must_wait && !late) continue;
                 owed = {};
-                if (must_wait)
+                if (must_wait) {
                     why.add("agent host %s: the old one is still being ended", due.name.s);
-                else if (index < 0 && start_host(due.name.s, why))
+                    if (index >= 0 && !g.stop.active) make_room_for_another(index);  // of a worker that didn't live to hear it: for the next try
+                } else if (index < 0 && start_host(due.name.s, why))
                     index = find_host(due.name.s);
                 if (why.empty())
                     answer_host(due.client, due.id, index);

@@ -92,6 +92,35 @@ void remove_below(char const* path, int depth) {
 
 }  // namespace
 
+bool unit_cgroup(char const* group, Path& path, Line& why) {
+    static Path mount, root, ours;  // they stay what they are
+    static bool const known = find_mount(mount, root) && own_group(ours);
+    if (!known) {
+        why.set("no cgroup v2 is mounted");
+        return false;
+    }
+    std::size_t const n = std::strlen(group);
+    auto const ends = [&](char const* with) { return n > std::strlen(with) + 1 && std::strcmp(group + n - std::strlen(with), with) == 0; };
+    bool const unit = group[0] == '/' && !std::strstr(group, "/.") && !std::strstr(group, "//") && std::strchr(group + 1, '/') && (ends(".service") || ends(".scope"));
+    if (!unit) {
+        why.add("'%.100s' is no cgroup of a service", group);
+        return false;
+    }
+    if (std::strncmp(ours.s, group, n) == 0 && (ours.s[n] == 0 || ours.s[n] == '/')) {
+        why.add("'%.100s' is the cgroup that clusterd itself runs in", group);
+        return false;
+    }
+    char const* below = group;
+    if (!(root == "/")) {
+        std::size_t const shown = std::strlen(root.s);
+        if (std::strncmp(group, root.s, shown) == 0) below += shown;
+    }
+    path = Path{};
+    path.add("%s%s", mount.s, below);
+    if (path.cut) why.set("its path is too long");
+    return !path.cut;
+}
+
 bool make_cgroup_base(char const* node, std::uint64_t id, Path& base, Line& why) {
     Path mount, root, group;
     if (!find_mount(mount, root)) {

@@ -14,6 +14,9 @@ bool make_cgroup_base(char const* node, std::uint64_t id, Path& base, Line& why)
 // Makes base/KIND-NAME; a directory fd, or -1 (errno). `fresh`: it is new, nothing was ever killed in it.
 int open_cgroup(Path const& base, char const* kind, char const* name, bool& fresh);
 Path cgroup_path(Path const& base, char const* kind, char const* name);
+// The path of a unit's cgroup, given as in /proc/PID/cgroup. False: it is none that may be killed as a whole (why): not that of a
+// service or scope, or one that we are in ourselves.
+bool unit_cgroup(char const* group, Path& path, Line& why);
 bool kill_cgroup(char const* path);  // SIGKILL to everything in it and below it; false: could not be written
 bool cgroup_populated(char const* path);
 int cgroup_count(char const* path);    // processes in it and below it

@@ -106,7 +106,9 @@ void worker_died(int status) {
 void host_died(int index, int status) {
     Host& host = g.hosts[index];
     log_start_error(host.error_fd, "cluster-agent");
-    if (!host.dying) log(Level::error, "agent host %s (pid %d) %s", host.name.s, host.pid, how_it_ended(status).s);
+    // Its socket is often seen to be closed first, and it is killed for that: what it died of is told all the same.
+    bool const by_us = host.dying && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    if (!by_us) log(Level::error, "agent host %s (pid %d) %s", host.name.s, host.pid, how_it_ended(status).s);
     if (!g.cgroup.empty()) {
         Path const path = cgroup_path(g.cgroup, "host", host.name.s);
         kill_cgroup(path.s);  // what it forked itself
@@ -262,6 +264,17 @@ void kill_host(int index) {
     kill(host.pid, SIGKILL);
 }
 
+// A host that many share: what hangs in it mustn't keep all the others from being driven. Killed as it is, it runs no instruction of its own any
+// more. A host of one resource ("r-") gets no second one: that would hang where the first one does.
+void make_room_for_another(int index) {
+    Host& host = g.hosts[index];
+    if (std::strncmp(host.name.s, "r-", 2) == 0 || std::strchr(host.name.s, '~')) return;
+    log(Level::error, "agent host %s (pid %d) can't be killed: it waits for a device or a network filesystem that doesn't answer; another one takes its place", host.name.s, host.pid);
+    Name const name = host.name;
+    host.name = {};
+    host.name.add("%.100s~%d", name.s, host.pid);
+}
+
 namespace {
 
 pid_t bury_one(int& status) {
@@ -286,6 +299,7 @@ void reap_children() {
             if (g.hosts[i].pid == pid) host_died(i, status);
         for (Process& process : g.processes)
             if (process.pid == pid && process.running) process_died(process, status);
+        mount_child_died(pid);
         // Anything else was left to us by a child of ours: a subreaper buries it.
     }
 }
@@ -312,12 +326,18 @@ void forget_ended(char const* resource) {
 bool record(char const* resource) {
     static OwnedProcess processes[max_processes];
     static OwnedAddress addresses[max_addresses];
-    int n_processes = 0, n_addresses = 0;
+    static OwnedMount mounts[max_mounts];
+    int n_processes = 0, n_addresses = 0, n_mounts = 0;
     for (Process const& process : g.processes)
         if (process.pid && process.running && process.resource == resource) processes[n_processes++] = {process.pid, process.start};
     for (OwnedAddress const& owned : g.addresses)
         if (!owned.address.empty() && owned.resource == resource) addresses[n_addresses++] = owned;
-    bool const ok = write_owned(g.options.run_dir.s, resource, processes, n_processes, addresses, n_addresses);
+    for (OwnedMount const& owned : g.mounts)
+        if (!owned.point.empty() && owned.resource == resource) mounts[n_mounts++] = owned;
+    char const* cgroup = nullptr;
+    for (OwnedCgroup const& owned : g.cgroups)
+        if (owned.resource == resource) cgroup = owned.path.s;
+    bool const ok = write_owned(g.options.run_dir.s, resource, {processes, n_processes, addresses, n_addresses, mounts, n_mounts, cgroup});
     if (!ok)
         log(Level::error, "resource %s: can't record in %s/owned what it owns: %s", resource, g.options.run_dir.s, strerror(errno));
     return ok;
@@ -335,9 +355,10 @@ void visit_marked(Running const& process, void* context) {
     auto& marked = *static_cast<Marked*>(context);
     for (Process const& known : g.processes)
         if (known.pid == process.pid && known.running) return;  // counted and killed by the table
-    if (!has_variable(process.pid, marked.variable.s)) return;
-    ++marked.n;
-    if (marked.kill) signal_exactly(process, SIGKILL);
+    Has const has = has_variable(process.pid, marked.variable.s);
+    if (has == Has::no) return;
+    ++marked.n;  // also if that can't be told for an instant: "nothing is left" must be true, and the next look knows
+    if (marked.kill && has == Has::yes) signal_exactly(process, SIGKILL);
 }
 
 int marked_of(char const* resource, bool kill_them) {
@@ -354,13 +375,16 @@ int alive_of(char const* resource) {
     int known = 0;
     for (Process const& process : g.processes)
         if (process.pid && process.running && process.resource == resource) ++known;
-    if (g.cgroup.empty()) return known + marked_of(resource, false);
+    Path unit;
+    int const in_unit = unit_of(resource, unit) ? cgroup_count(unit.s) : 0;
+    if (g.cgroup.empty()) return known + in_unit + marked_of(resource, false);
     int const inside = cgroup_count(cgroup_path(g.cgroup, "res", resource).s);
-    return inside > known ? inside : known;
+    return (inside > known ? inside : known) + in_unit;
 }
 
 void kill_resource(char const* resource) {
     if (!g.cgroup.empty()) kill_cgroup(cgroup_path(g.cgroup, "res", resource).s);
+    if (Path unit; unit_of(resource, unit) && cgroup_populated(unit.s)) kill_cgroup(unit.s);
     for (Process const& process : g.processes) {
         if (process.pid == 0 || !process.running || !(process.resource == resource)) continue;
         kill(-process.pid, SIGKILL);

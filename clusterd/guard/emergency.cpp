@@ -27,6 +27,7 @@ void kill_everything() {
         kill(host.pid, SIGKILL);  // not reaped yet, so the number is still its own
     }
     if (!g.cgroup.empty()) kill_cgroup(g.cgroup.s);
+    kill_units();
     for (Process const& process : g.processes) {
         if (process.pid == 0 || !process.running) continue;
         kill(-process.pid, SIGKILL);
@@ -39,6 +40,7 @@ int kill_descendants() {
     for_each_descendant(
         getpid(), g.worker.pid,
         [](Running const& process, void* context) {
+            if (ends_a_mount(process.pid)) return;
             signal_exactly(process, SIGKILL);
             ++*static_cast<int*>(context);
         },
@@ -69,6 +71,10 @@ Line what_is_left() {
         if (process.pid && process.running)
             left.add("%s%s of %s (pid %d)", left.empty() ? "" : ", ", process.role.s, process.resource.s, process.pid);
     if (left.empty() && !g.cgroup.empty() && cgroup_populated(g.cgroup.s)) left.add("processes in %s", g.cgroup.s);
+    name_running_units(left);
+    // After the processes: one of them may just have mounted it. It leaves mountinfo before the kernel is done with it: the child tells.
+    for (OwnedMount const& owned : g.mounts)
+        if (!owned.point.empty() && (owned.child != 0 || is_mounted(owned.device))) left.add("%sfilesystem %s", left.empty() ? "" : ", ", owned.point.s);
     for (OwnedAddress const& owned : g.addresses)
         if (!owned.address.empty()) left.add("%saddress %s on %s", left.empty() ? "" : ", ", owned.address.s, owned.interface.s);
     return left;
@@ -104,6 +110,7 @@ void stop_is_done(std::int64_t now) {
     for (Process const& process : g.processes)
         if (process.pid) record(process.resource.s);
     forget_ended(nullptr);
+    if (g.finishing) forget_mounts();  // no driver comes any more to say that they are offline
     g.stop.reason.add("; everything has ended after %ld.%03ld ms", took_us / 1000, took_us % 1000);
     answer_stop(nullptr);
     send_emergency_done();
@@ -117,7 +124,9 @@ bool nothing_to_stop() {
         if (process.pid) return false;
     for (OwnedAddress const& owned : g.addresses)
         if (!owned.address.empty()) return false;
-    return true;
+    for (OwnedMount const& owned : g.mounts)
+        if (!owned.point.empty()) return false;
+    return !any_unit_runs();
 }
 
 }  // namespace
@@ -159,7 +168,10 @@ void begin_stop(char const* reason) {
     g.shared->emergency_stops.fetch_add(1);
     g.shared->emergency_begun_ns.store(now);
     kill_everything();
-    if (!g.finishing) {
+    end_mounts();
+    if (!g.finishing && g.permit_end == 0)
+        log(Level::warning, "emergency stop: %s; everything of every resource is killed", reason);
+    else if (!g.finishing) {
         long const left_ms = static_cast<long>((g.permit_end - now) / ms);
         log(Level::warning, "emergency stop: %s (%ld ms %s the permit's end); everything of every resource is killed", reason,
             left_ms < 0 ? -left_ms : left_ms, left_ms < 0 ? "after" : "before");
@@ -182,6 +194,7 @@ void look_at_stop(std::int64_t now) {
     }
     if (now < g.stop.look_again) return;
     kill_everything();
+    end_mounts();
     drop_addresses();
     kill_descendants();
     if (!g.stop.reported && now - g.stop.begun > kill_limit) report_unproven(left);

@@ -13,6 +13,7 @@
 #include "clusterd/guard/protocol.hpp"
 #include "clusterd/guard/shared.hpp"
 #include "clusterd/guard/util.hpp"
+#include "clusterd/guard/watchdog_device.hpp"
 
 #include <sys/types.h>
 
@@ -21,6 +22,8 @@ namespace clusterd::guard {
 inline constexpr int max_hosts = 64;
 inline constexpr int max_processes = 512;
 inline constexpr int max_addresses = 256;
+inline constexpr int max_cgroups = 256;
+inline constexpr int max_mounts = 128;
 inline constexpr int max_owed = 256;
 inline constexpr std::int64_t kill_limit = 5 * second;  // what SIGKILL hasn't ended by then is reported as not ended
 
@@ -99,9 +102,12 @@ struct Guard {
     Host hosts[max_hosts];
     Process processes[max_processes];
     OwnedAddress addresses[max_addresses];
+    OwnedCgroup cgroups[max_cgroups];
+    OwnedMount mounts[max_mounts];
     Owed owed[max_owed];
     Worker worker;
     Stop stop;
+    WatchdogDevice dog;
 
     bool permit_seen = false;     // a permit was seen to hold; its end is still to be enforced
     std::int64_t permit_end = 0;  // as last read
@@ -136,6 +142,7 @@ void kill_worker();  // on purpose: its end is no failure
 int find_host(char const* name);
 bool start_host(char const* name, Line& why);  // into a free slot
 void kill_host(int index);
+void make_room_for_another(int index);  // of its name, while this one, killed, still waits in the kernel
 void reap_children();
 Process* free_process();
 bool record(char const* resource);        // write_owned with what the tables say
@@ -144,9 +151,28 @@ int alive_of(char const* resource);
 void kill_resource(char const* resource);
 void client_closed(int slot);
 
+// ---- units.cpp
+void do_own_cgroup(int slot, std::uint64_t id, Unpacker& u, bool own);
+bool unit_of(char const* resource, Path& path);  // the cgroup of the systemd unit that the resource is; false: it is none
+bool any_unit_runs();                            // in a cgroup that a resource owns
+void name_running_units(Line& names);
+void kill_units();
+void end_late_units(std::int64_t now);  // those that run without a permit
+
 // ---- requests.cpp
+// Is it refused (why)? What `needs_permit` is without one, and everything during an emergency stop.
+bool refused(char const* what, char const* resource, bool needs_permit, Line& why);
+bool good_resource(char const* resource, Line& why);
 void handle_message(int slot);
 void handle_start(int process);  // its error_fd has something to say
+
+// ---- mount_stop.cpp
+void do_own_mount(int slot, std::uint64_t id, Unpacker& u);
+void do_disown_mount(int slot, std::uint64_t id, Unpacker& u);
+void end_mounts();  // a child for each that is mounted; returns at once
+bool ends_a_mount(pid_t pid);
+void mount_child_died(pid_t pid);
+void forget_mounts();
 
 // ---- answers.cpp
 ClientRef ref(int slot);

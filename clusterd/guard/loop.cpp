@@ -94,7 +94,9 @@ bool may_reexec(std::int64_t now) {
 }
 
 void do_what_is_due(std::int64_t now) {
+    end_late_units(now);
     look_at_stop(now);
+    tend_watchdog(now);
     pay_owed(now);
     if (g.worker.pid == 0 && !g.finishing && now >= g.worker.start_at && !start_worker()) g.worker.start_at = now + second;
     tell_watchdog(now);
@@ -125,6 +127,7 @@ std::int64_t next_look(std::int64_t now) {
         by(g.permit_end - (k < 0 ? 0 : k));
     }
     if (g.stop.active) by(g.stop.look_again);
+    by(next_feeding(at));
     if (any_owed() || g.reload_wanted) by(now + look_for_answers);
     if (g.worker.pid == 0 && !g.finishing) by(g.worker.start_at);
     if (g.watchdog) by(g.watchdog_at);
@@ -207,6 +210,7 @@ int run_loop() {
                 break;
         }
     }
+    if (!g.stop.active) disarm_watchdog();  // else something is left: it is for the device, now
     if (!g.cgroup.empty()) remove_cgroup(g.cgroup.s);
     return g.exit_code;
 }

@@ -29,17 +29,19 @@ bool find_programs() {
     g.self.s[n] = 0;
     constexpr char deleted[] = " (deleted)";  // after a package upgrade: the new file has the old name
     if (char* end = std::strstr(g.self.s, deleted); end && end[sizeof deleted - 1] == 0) *end = 0;
-    Path here;
+    // Beside it (a build tree), or where both were installed to: found from here, for the prefix is chosen when they are installed.
+    Path here, installed;
     here.set(g.self.s);
     *std::strrchr(here.s, '/') = 0;
-    for (char const* directory : {static_cast<char const*>(here.s), CLUSTERD_LIBEXECDIR}) {
+    installed.add("%s/../libexec/clusterd", here.s);
+    for (char const* directory : {static_cast<char const*>(here.s), static_cast<char const*>(installed.s)}) {
         Path worker;
         worker.add("%s/clusterd-worker", directory);
         if (access(worker.s, X_OK) != 0) continue;
         g.programs.set(directory);
         return true;
     }
-    log(Level::error, "clusterd-worker is neither in %s nor in %s; not started", here.s, CLUSTERD_LIBEXECDIR);
+    log(Level::error, "clusterd-worker is neither in %s nor in %s; not started", here.s, installed.s);
     return false;
 }
 
@@ -147,6 +149,7 @@ bool start_fresh() {
         return false;
     }
     g.shared->granted.store(granted);
+    arm_recorded_watchdog();  // what an earlier guard left is swept: it may be fed
     return set_up_loop();
 }
 

@@ -41,6 +41,19 @@ int find(pid_t pid, int n) {
     return found ? static_cast<int>(static_cast<Running const*>(found) - table) : -1;
 }
 
+// The table isn't one instant's: a process may have lost its parent between the look at it and the look at the parent. Who has no parent
+// in the table has got a new one since, or is gone. (The new parent was there before: pid 1 or a subreaper.)
+void ask_orphans_again(int n) {
+    for (int i = 0; i < n; ++i) {
+        if (table[i].parent == 0 || find(table[i].parent, n) >= 0) continue;
+        Running now;
+        if (!look_up(table[i].pid, now) || now.start != table[i].start)
+            table[i].state = 'X';
+        else
+            table[i].parent = now.parent;
+    }
+}
+
 }  // namespace
 
 bool look_up(pid_t pid, Running& process) {
@@ -68,6 +81,7 @@ void for_each_running(void (*visit)(Running const&, void*), void* context) {
 
 void for_each_descendant(pid_t root, pid_t except, void (*visit)(Running const&, void*), void* context) {
     int const n = scan();
+    ask_orphans_again(n);
     std::memset(below, 0, sizeof below);
     for (bool more = true; more;) {  // parents mostly have lower numbers: one pass finds nearly all
         more = false;
@@ -84,13 +98,25 @@ void for_each_descendant(pid_t root, pid_t except, void (*visit)(Running const&,
         if (below[i] && !is_dead(table[i])) visit(table[i], context);
 }
 
-bool has_variable(pid_t pid, char const* variable) {
+Has has_variable(pid_t pid, char const* variable) {
     char path[32], text[4096];
     std::snprintf(path, sizeof path, "/proc/%d/environ", pid);
     long const size = read_file(path, text, sizeof text);
     for (long at = 0; at < size; at += static_cast<long>(std::strlen(text + at)) + 1)
-        if (std::strcmp(text + at, variable) == 0) return true;
-    return false;
+        if (std::strcmp(text + at, variable) == 0) return Has::yes;
+    if (size > 0) return Has::no;
+    // Nothing to read: it is gone, it was started with nothing, or it is amid an exec, where the kernel has not yet laid out the new
+    // program's environment (fields 48 to 51 of stat: arg_start ... env_end, all 0 until then; proc(5)).
+    std::snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    if (read_file(path, text, sizeof text) <= 0) return Has::no;
+    char const* at = std::strrchr(text, ')');
+    for (int field = 2; at && field < 51; ++field) {
+        at = std::strchr(at, ' ');
+        if (at) ++at;
+    }
+    if (!at || at[0] != '0' || (at[1] != ' ' && at[1] != '\n' && at[1] != 0)) return Has::no;
+    Running now;
+    return look_up(pid, now) && !is_dead(now) ? Has::unknown : Has::no;
 }
 
 bool signal_exactly(Running const& process, int signal) {

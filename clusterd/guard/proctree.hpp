@@ -23,8 +23,9 @@ inline bool is_dead(Running const& process) {
 void for_each_descendant(pid_t root, pid_t except, void (*visit)(Running const&, void*), void* context);
 void for_each_running(void (*visit)(Running const&, void*), void* context);
 
-// "NAME=value" stands among the first variables of its environment (ours are always put first).
-bool has_variable(pid_t pid, char const* variable);
+// "NAME=value" stands among the first variables of its environment (ours are always put first). Unknown: it is amid an exec.
+enum class Has { no, yes, unknown };
+Has has_variable(pid_t pid, char const* variable);
 
 // Signals that very process, never one that got its number since. False: it is gone.
 bool signal_exactly(Running const& process, int signal);

@@ -26,6 +26,10 @@ enum class Message : std::uint16_t {
     count,        // resource                                                              -> n
     own_address,  // resource address/prefix interface                                     -> (nothing)
     disown_address,  // resource address/prefix interface                                     -> (nothing)
+    own_cgroup,      // resource path to-start(u32)                                           -> (nothing)
+    disown_cgroup,   // resource path                                                         -> (nothing)
+    own_mount,       // resource mount-point major minor to-start(u32)                        -> (nothing)
+    disown_mount,    // resource                                                              -> (nothing)
     // of the worker
     host = 32,       // name                                                                  -> (nothing) + fd
     kill_host,       // name                                                                  -> (nothing)
@@ -35,6 +39,7 @@ enum class Message : std::uint16_t {
     status_line,     // text; no answer
     left,            // no answer
     permit_began,    // no answer: look at the shared memory now
+    watchdog,        // path seconds; an empty path: none                                     -> its time-out in seconds
     // of the guard
     answer = 64,     // result 0: as above; 1: the reason
     exited = 96,     // to the host that started it: resource role pid wait_status

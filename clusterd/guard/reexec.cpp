@@ -23,6 +23,7 @@ void keep(int fd, bool across_exec) {
 void keep_all(bool across_exec) {
     keep(g.lock_fd, across_exec);
     keep(g.shared_fd, across_exec);
+    keep(g.dog.fd, across_exec);
     for (int i = 0; i < max_hosts; ++i) {
         if (g.hosts[i].pid == 0) continue;
         keep(g.hosts[i].worker_fd, across_exec);
@@ -48,12 +49,17 @@ bool write_state(FILE* file) {
                          static_cast<unsigned long>(p.start), p.running ? 1 : 0, p.wait_status);
     for (OwnedAddress const& a : g.addresses)
         if (!a.address.empty()) std::fprintf(file, "address %s %s %s\n", a.resource.s, a.address.s, a.interface.s);
+    if (g.dog.fd >= 0) std::fprintf(file, "watchdog %d %d %s\n", g.dog.fd, g.dog.seconds, g.dog.path.s);
+    for (OwnedCgroup const& c : g.cgroups)
+        if (!c.resource.empty()) std::fprintf(file, "cgroup %s %s\n", c.resource.s, c.path.s);
+    for (OwnedMount const& m : g.mounts)
+        if (!m.point.empty()) std::fprintf(file, "mount %s %s %u %u\n", m.resource.s, m.point.s, m.device.major, m.device.minor);
     std::fputs("end\n", file);
     return std::fflush(file) == 0;
 }
 
 struct Read {
-    int next_host = 0, next_process = 0, next_address = 0;
+    int next_host = 0, next_process = 0, next_address = 0, next_cgroup = 0, next_mount = 0;
     bool ended = false;
     long long permit_end = 0, kill = 0;
     unsigned worker_starts = 1;
@@ -103,12 +109,41 @@ bool read_address(char const* line, Read& r) {
     return true;
 }
 
+bool read_cgroup(char const* line, Read& r) {
+    char resource[128], path[512];
+    if (r.next_cgroup >= max_cgroups || std::sscanf(line, "cgroup %127s %511s", resource, path) != 2) return false;
+    OwnedCgroup& owned = g.cgroups[r.next_cgroup++];
+    owned.resource.set(resource);
+    owned.path.set(path);
+    return true;
+}
+
+bool read_mount(char const* line, Read& r) {
+    char resource[128], point[512];
+    DeviceNumber device;
+    if (r.next_mount >= max_mounts ||
+        std::sscanf(line, "mount %127s %511s %u %u", resource, point, &device.major, &device.minor) != 4)
+        return false;
+    OwnedMount& owned = g.mounts[r.next_mount++];
+    owned.resource.set(resource);
+    owned.point.set(point);
+    owned.device = device;
+    return true;
+}
+
 // A line whose word a newer version added is skipped; one of ours that doesn't parse is an error.
 bool read_line(char const* line, Read& r) {
-    int number = 0;
+    int number = 0, seconds = 0;
+    char path[512];
+    if (std::sscanf(line, "watchdog %d %d %511s", &number, &seconds, path) == 3) {
+        adopt_watchdog(path, number, seconds);
+        return true;
+    }
     if (std::strncmp(line, "host ", 5) == 0) return read_host(line, r);
     if (std::strncmp(line, "process ", 8) == 0) return read_process(line, r);
     if (std::strncmp(line, "address ", 8) == 0) return read_address(line, r);
+    if (std::strncmp(line, "cgroup ", 7) == 0) return read_cgroup(line, r);
+    if (std::strncmp(line, "mount ", 6) == 0) return read_mount(line, r);
     if (std::strcmp(line, "end\n") == 0)
         r.ended = true;
     else if (std::sscanf(line, "lock %d", &number) == 1)

@@ -14,11 +14,6 @@
 
 namespace clusterd::guard {
 
-namespace {
-
-alignas(8) char in[max_packet + 1];
-alignas(8) char out[max_packet];  // of do_processes
-
 // The line that must never be crossed: what needs a permit is refused without one.
 bool refused(char const* what, char const* resource, bool needs_permit, Line& why) {
     if (g.stop.active)
@@ -35,6 +30,11 @@ bool good_resource(char const* resource, Line& why) {
     why.add("'%.64s' is no name of a resource", resource);
     return false;
 }
+
+namespace {
+
+alignas(8) char in[max_packet + 1];
+alignas(8) char out[max_packet];  // of do_processes
 
 // ---- spawn
 
@@ -296,7 +296,7 @@ void do_worker_request(Message message, std::uint64_t id, Unpacker& u) {
             }
             int const index = find_host(name);
             if (message == Message::kill_host && index >= 0) kill_host(index);
-            owe(message, ref(0), id, name, 2 * kill_limit);
+            owe(message, ref(0), id, name, message == Message::host ? 2 * kill_limit : kill_limit);
             return;
         }
         case Message::emergency_stop: {
@@ -326,6 +326,22 @@ void do_worker_request(Message message, std::uint64_t id, Unpacker& u) {
             g.left = true;
             g.leave_until = boot_now() + 5 * second;  // for the worker to end by itself
             return;
+        case Message::watchdog: {
+            char const* path = u.text();
+            auto const seconds = static_cast<int>(u.number());
+            Line why;
+            if (!u.complete() || (path[0] != 0 && (path[0] != '/' || std::strchr(path, ' ') || seconds < 1 || seconds > 3600)))
+                why.set("watchdog: a device's path without blanks and 1 to 3600 seconds are expected");
+            else if (path[0] == 0)
+                disarm_watchdog();
+            else
+                arm_watchdog(path, seconds, why);
+            if (why.empty())
+                answer_number(ref(0), id, static_cast<std::uint32_t>(g.dog.seconds));
+            else
+                answer(ref(0), id, why.s);
+            return;
+        }
         case Message::permit_began:
             return;  // every turn of the loop looks at the permit
         default:
@@ -357,6 +373,18 @@ void handle_request(int slot, Header const& header, Unpacker& u, int fd) {
             return;
         case Message::disown_address:
             do_own_address(slot, header.id, u, false);
+            return;
+        case Message::own_cgroup:
+            do_own_cgroup(slot, header.id, u, true);
+            return;
+        case Message::disown_cgroup:
+            do_own_cgroup(slot, header.id, u, false);
+            return;
+        case Message::own_mount:
+            do_own_mount(slot, header.id, u);
+            return;
+        case Message::disown_mount:
+            do_disown_mount(slot, header.id, u);
             return;
         default:
             break;

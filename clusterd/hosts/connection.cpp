@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 namespace clusterd::hosts {
 namespace {
@@ -53,7 +54,9 @@ void Connection::call_guard(bool kill_first, Instant not_before) {
         if (kill_first) {
             if (auto const killed = guard.kill_host(name); !killed) {
                 loop.post([this, alive, error = killed.error()] {
-                    if (alive.lock()) opened(Error{error});
+                    if (!alive.lock()) return;
+                    callbacks_.unkillable(std::exchange(overdue_, {}), error);
+                    opened(Error{error});
                 });
                 return;
             }
@@ -82,6 +85,7 @@ void Connection::opened(Result<int> fd) {
         return;
     }
     fd_ = *fd;
+    overdue_.clear();
     opened_at_ = now;
     welcomed_ = false;
     fcntl(fd_, F_SETFL, fcntl(fd_, F_GETFL) | O_NONBLOCK);
@@ -321,6 +325,8 @@ void Connection::look_at_deadlines(Instant now) {
     for (auto const& [ticket, action] : in_flight_) {
         if (action.deadline > now) continue;
         static constexpr char const* names[] = {"finding out the state", "the start", "the stop", "the kill", "the preparation"};
+        for (auto const& [t, late] : in_flight_)
+            if (late.sent && late.deadline <= now) overdue_.push_back(late.resource);
         hung(fmt::format("agent host {} was killed: {} of {} did not return in {:.3g}s", name_,
                          names[static_cast<std::size_t>(action.kind)], action.resource,
                          std::chrono::duration<double>(action.timeout + grace).count()));

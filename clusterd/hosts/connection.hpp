@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace clusterd::hosts {
 
@@ -33,6 +34,8 @@ public:
         std::function<void(Connection&)> connected;                 // to a host just met: tell it everything
         std::function<void(Connection&, host::Message&)> received;  // after its Welcome
         std::function<void(Connection&, InFlight const&, std::string const& why)> abandoned;  // an action nobody will answer
+        // It was killed, and hangs on all the same: what was under way there of these resources may still come about.
+        std::function<void(std::vector<std::string> const& resources, std::string const& why)> unkillable;
     };
 
     Connection(std::string name, Loop& loop, GuardClient& guard, std::uint64_t session, Callbacks callbacks);
@@ -87,6 +90,7 @@ private:
     std::deque<std::string> queue_;
     std::size_t queued_bytes_ = 0;
     std::map<std::uint64_t, InFlight> in_flight_;
+    std::vector<std::string> overdue_;  // the resources whose actions had it killed
     std::shared_ptr<std::atomic<bool>> const ended_ = std::make_shared<std::atomic<bool>>(false);
     Instant opened_at_ = long_ago;
     int quick_ends_ = 0, kills_ = 0, ends_ = 0;

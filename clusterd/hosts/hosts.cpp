@@ -92,7 +92,8 @@ struct Hosts::Impl : std::enable_shared_from_this<Hosts::Impl> {
                 name, loop, guard, session,
                 Connection::Callbacks{
                     [this](Connection& to) { connected(to); }, [this](Connection& from, host::Message& m) { received(from, m); },
-                    [this](Connection& in, InFlight const& a, std::string const& why) { abandoned(in, a, why); }});
+                    [this](Connection& in, InFlight const& a, std::string const& why) { abandoned(in, a, why); },
+                    [this, name](std::vector<std::string> const& in, std::string const& why) { left_hanging(name, in, why); }});
         }
         return *c;
     }
@@ -112,6 +113,7 @@ struct Hosts::Impl : std::enable_shared_from_this<Hosts::Impl> {
     // A new host watches nothing until it has probed. What is unknown the core finds out itself.
     void probe_again(Connection& c, std::string const& name, Resource const& r) {
         if (!r.known || r.known->state == ResourceState::offline || r.known->state == ResourceState::unknown) return;
+        if (hanging.contains(name)) return;
         for (auto const& [ticket, action] : c.in_flight())
             if (action.resource == name) return;  // that will tell
         c.ask(++last_ticket, {name, ActionKind::probe, 0, own_probe_timeout, {}, false});
@@ -158,6 +160,22 @@ struct Hosts::Impl : std::enable_shared_from_this<Hosts::Impl> {
         deliver(event::ResourceChanged{a.resource, a.action, ResourceState::unknown, why, true});
     }
 
+    // Another host takes the place of one that can't be killed. Of what hangs in the old one nothing is asked until that has ended: what was begun
+    // there could still come about, and to ask again would make the next one hang.
+    void left_hanging(std::string const& host_name, std::vector<std::string> const& in, std::string const& why) {
+        if (host_name.starts_with("r-")) return;  // has no other in its place
+        for (std::string const& resource : in) hanging[resource] = {host_name, why};
+    }
+    void ended(std::string const& host_name) {
+        std::size_t const tilde = host_name.find('~');  // as the guard calls one that was left behind
+        if (tilde == std::string::npos) return;
+        std::erase_if(hanging, [&](auto const& each) { return each.second.host == host_name.substr(0, tilde); });
+    }
+    struct Hanging {
+        std::string host, why;
+    };
+    std::map<std::string, Hanging> hanging;
+
     void forget(std::string const& resource, std::string const& host_name) {
         auto const it = connections.find(host_name);
         if (it != connections.end()) it->second->send(host::Forget{resource});
@@ -196,6 +214,7 @@ struct Hosts::Impl : std::enable_shared_from_this<Hosts::Impl> {
             }
             forget(it->first, drivers_host(it->second.spec));
             forget(it->first, checks_host(it->second.spec));
+            hanging.erase(it->first);
             it = resources.erase(it);
         }
         for (auto const& [name, r] : wanted) {
@@ -239,6 +258,12 @@ struct Hosts::Impl : std::enable_shared_from_this<Hosts::Impl> {
                 tell_later(event::ResourceChanged{a.resource, a.action, ResourceState::unknown,
                                                   "resource " + a.resource + " isn't in the configuration", false});
             }
+            return;
+        }
+        if (auto const h = hanging.find(a.resource); h != hanging.end()) {
+            if (a.kind != ActionKind::prepare)
+                tell_later(event::ResourceChanged{a.resource, a.action, ResourceState::unknown,
+                                                  fmt::format("{}; the state of {} is found out once that has ended", h->second.why, a.resource), true});
             return;
         }
         Connection& c = connection(drivers_host(it->second.spec));
@@ -308,6 +333,7 @@ void Hosts::no_gate() {
 }
 
 void Hosts::host_gone(std::string const& name) {
+    impl_->ended(name);
     auto const it = impl_->connections.find(name);
     if (it != impl_->connections.end()) it->second->look_if_gone();
 }

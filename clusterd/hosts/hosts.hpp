@@ -7,6 +7,8 @@
 //     killed because the action didn't return within its timeout + 1 s (state unknown: it is found out again by a probe).
 //   * A host that ended is started again at once. What its drivers watched is probed again; a difference is told, unasked
 //     (action 0). Checks go on.
+//   * One that can't even be killed, since a driver in it waits in the kernel, is followed by another one all the same, unless it is a
+//     resource's own. What is asked of the resource that hangs there is answered with unknown until that process has ended.
 //   * A worker that follows a dead one meets running hosts: an action that is still under way there is awaited, its end told
 //   unasked.
 #pragma once

@@ -4,7 +4,6 @@
 #include <linux/icmp.h>
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
-#include <netinet/ip.h>
 #include <sodium.h>
 #include <algorithm>
 #include <cerrno>
@@ -12,26 +11,6 @@
 
 namespace clusterd {
 namespace {
-
-// ICMP and ICMPv6 echo look the same but for the type.
-struct EchoMessage {
-    std::uint8_t type = 0, code = 0;
-    std::uint16_t checksum = 0, id = 0, sequence = 0;
-    std::array<unsigned char, 16> cookie{};
-};
-static_assert(sizeof(EchoMessage) == 24);
-
-std::uint16_t checksum(void const* data, std::size_t size) {
-    auto const* bytes = static_cast<unsigned char const*>(data);
-    std::uint32_t sum = 0;
-    for (std::size_t i = 0; i + 1 < size; i += 2) {
-        std::uint16_t word;
-        std::memcpy(&word, bytes + i, 2);
-        sum += word;
-    }
-    while ((sum >> 16) != 0) sum = (sum & 0xffff) + (sum >> 16);
-    return static_cast<std::uint16_t>(~sum);
-}
 
 // Only echo replies: a raw socket would get every ICMP packet of the machine.
 void filter_replies(int fd, int family) {
@@ -48,20 +27,6 @@ void filter_replies(int fd, int family) {
 }
 
 }  // namespace
-
-std::optional<EchoReply> read_echo_reply(std::string_view packet, int family, bool with_ip_header) {
-    if (with_ip_header) {
-        if (packet.size() < sizeof(iphdr)) return std::nullopt;
-        std::size_t const header = static_cast<std::size_t>(static_cast<unsigned char>(packet[0]) & 15) * 4;
-        if (header < sizeof(iphdr) || header > packet.size()) return std::nullopt;
-        packet.remove_prefix(header);
-    }
-    EchoMessage m;
-    if (packet.size() < sizeof m) return std::nullopt;
-    std::memcpy(static_cast<void*>(&m), packet.data(), sizeof m);
-    if (m.type != (family == AF_INET ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY)) return std::nullopt;
-    return EchoReply{ntohs(m.sequence), m.cookie};
-}
 
 Pinger::Pinger(Loop& loop, std::string interface, std::vector<std::string> const& targets, int misses,
                std::function<void()> answered)
@@ -121,14 +86,8 @@ void Pinger::ping() {
 
 void Pinger::send(Target& t) {
     Socket const& s = socket_of(t.address.family());
-    bool const v4 = t.address.family() == AF_INET;
-    EchoMessage m;
-    m.type = v4 ? ICMP_ECHO : ICMP6_ECHO_REQUEST;
-    m.sequence = htons(++t.sequence);
-    m.cookie = t.cookie;
-    // Raw ICMPv6 and both unprivileged kinds: the kernel fills in id and checksum.
-    if (v4) m.checksum = checksum(&m, sizeof m);
-    (void)::sendto(s.fd.get(), &m, sizeof m, MSG_DONTWAIT | MSG_NOSIGNAL, t.address.get(), t.address.length);
+    std::string const m = echo_request(t.address.family(), ++t.sequence, t.cookie);
+    (void)::sendto(s.fd.get(), m.data(), m.size(), MSG_DONTWAIT | MSG_NOSIGNAL, t.address.get(), t.address.length);
 }
 
 void Pinger::readable(int family) {

@@ -4,6 +4,7 @@
 #include "clusterd/core/events.hpp"
 #include "clusterd/link/address.hpp"
 #include "clusterd/shell/loop.hpp"
+#include "clusterd/wire/echo.hpp"
 
 #include <array>
 #include <functional>
@@ -13,13 +14,6 @@
 #include <vector>
 
 namespace clusterd {
-
-struct EchoReply {
-    std::uint16_t sequence = 0;
-    std::array<unsigned char, 16> cookie{};
-};
-// What came as ICMP (behind an IPv4 header where the socket is a raw one): an answer to an echo, or none.
-std::optional<EchoReply> read_echo_reply(std::string_view packet, int family, bool with_ip_header);
 
 class Pinger {
 public:
@@ -39,7 +33,7 @@ private:
     struct Target {
         std::string literal;
         SocketAddress address;
-        std::array<unsigned char, 16> cookie{};  // random: an answer can't be guessed
+        EchoCookie cookie{};
         std::uint16_t sequence = 0;
         int missed = 0;
         bool waiting = false;

@@ -129,6 +129,11 @@ struct Replica::Impl {
             }
             set_decision(decoded->message, std::make_shared<Decision const>(std::move(d.decision)));
         }
+        if (auto* forwarded = std::get_if<sync::CommandForward>(&decoded->message); forwarded && forwarded->command.config) {
+            auto const config = callbacks.parse(forwarded->command.config->xml);
+            if (!config) note(Severity::error, "from the peer: a configuration to apply can't be read here: " + config.error());
+            forwarded->command.config = config ? *config : nullptr;  // the core refuses it
+        }
         callbacks.message(std::move(decoded->message));
     }
 };

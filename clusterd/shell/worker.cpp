@@ -11,17 +11,8 @@ namespace clusterd {
 
 namespace {
 
-constexpr Duration least_permit_without_gate = std::chrono::milliseconds(1500);  // an address's lifetime counts in seconds
 constexpr std::string_view macs_word = "macs";  // a line of the shell's own to the peer: this node's interfaces
 constexpr Duration alive_pace = std::chrono::milliseconds(900);  // the guard's watchdog wants a sign once a second
-
-std::vector<std::string> interfaces_of_addresses(Spec const& spec) {
-    std::set<std::string> all;
-    for (auto const& g : spec.groups)
-        for (auto const& r : g.resources)
-            if (auto const it = r.attributes.find("interface"); r.type == "ip-address" && it != r.attributes.end()) all.insert(it->second);
-    return {all.begin(), all.end()};
-}
 
 }  // namespace
 
@@ -62,7 +53,7 @@ Worker::Worker(AsioLoop& loop, WorkerStart start)
     emergency_thread_ = std::make_unique<IoThread>("emergency", loop_);
     gate_ = std::make_unique<Gate>(loop_, GateOptions{.table = "clusterd_" + std::to_string(at(self_)),
                                                       .renew_every = spec.timing.permit / 4,
-                                                      .interfaces = interfaces_of_addresses(spec),
+                                                      .interfaces = {},
                                                       .notify = [this](std::string const& m) { note(Severity::warning, "address gate: " + m); }});
     keeper_ = std::make_unique<AddressKeeper>(
         loop_, spec.nodes[at(other(self_))].name,
@@ -70,7 +61,6 @@ Worker::Worker(AsioLoop& loop, WorkerStart start)
                                  .record = [this](effect::RecordEvent const& e) { record(e); },
                                  .own_macs_changed = [this] { send_own_macs(); }});
     heard_.assign(spec.nodes[at(self_)].links.size(), long_ago);
-    networks_well_.assign(spec.networks.size(), 1);
     links_ = std::make_unique<Links>(loop_, spec, self_, key_,
                                      Links::Callbacks{[this](Heartbeat const& h, int link) { heard(link); happen(event::HeartbeatReceived{h, link}); },
                                                       [this](Severity s, std::string m) { note(s, m); }});
@@ -92,15 +82,7 @@ Worker::Worker(AsioLoop& loop, WorkerStart start)
                            .parse = parse,
                            .note = [this](Severity s, std::string m) { note(s, m); },
                            .link_up = [this](int link) { return links_->up(link); }});
-    networks_ = std::make_unique<Networks>(loop_, spec.networks,
-                                           Networks::Callbacks{[this](int network, bool well, std::string message) {
-                                                                   auto& was = networks_well_.at(static_cast<std::size_t>(network));
-                                                                   bool const back = well && !was;
-                                                                   was = well;
-                                                                   happen(event::NetworkState{network, well, std::move(message)});
-                                                                   if (back) keeper_->healed();
-                                                               },
-                                                               [this](Severity s, std::string m) { note(s, m); }});
+    watch_networks();
     if (spec.quorum_disk) {
         quorum_ = std::make_unique<QuorumDisk>(QuorumDisk::Options{.path = *spec.quorum_disk,
                                                                    .cluster = spec.cluster,
@@ -119,60 +101,10 @@ Worker::Worker(AsioLoop& loop, WorkerStart start)
 
 Worker::~Worker() = default;
 
-// The rooms that look at resources are told of the configuration that counts now.
-void Worker::configured() {
-    shown_config_ = node_->config();
-    Spec const& spec = node_->spec();
-    hosts_->configure(spec);
-    addresses_.clear();
-    std::vector<std::string> all;
-    auto const kept = cluster_addresses();
-    for (auto const& a : kept) all.push_back(addresses_[a.resource] = format_address(a.address.address));
-    keeper_->configure(kept);
-    if (auto const set = gate_->set_addresses(all); !set) note(Severity::error, "address gate: " + set.error());
-    if (shared_) shared_->kill_ns.store(spec.timing.kill.count());
-}
-
-std::vector<AddressKeeper::Address> Worker::cluster_addresses() const {
-    std::vector<AddressKeeper::Address> all;
-    for (auto const& g : node_->spec().groups)
-        for (auto const& r : g.resources) {
-            auto const text = [&](char const* name) {
-                auto const it = r.attributes.find(name);
-                return it == r.attributes.end() ? std::string() : it->second;
-            };
-            auto const address = parse_address_prefix(text("address"));
-            if (r.type == "ip-address" && address) all.push_back({g.name, r.name, *address, text("interface"), text("probe-conflict") != "no"});
-        }
-    return all;
-}
-
-// Without it nothing silences an address when all processes of ours are frozen, but its own lifetime, where the permit is long enough for
-// one (docs/protocol.md, "The address gate").
-Result<Done> Worker::open_gate() {
-    auto const opened = gate_->open();
-    if (opened) return Done{};
-    if (node_->spec().timing.permit < least_permit_without_gate)
-        return Error{"ip-address resources need the address gate, for the permit is shorter than 1500 ms: " + opened.error() +
-                     ". Install nftables, or use <timing profile=\"wan\"/> or permit=\"1500ms\" or more, on both nodes"};
-    hosts_->no_gate();
-    note(Severity::warning, opened.error() + ". Its addresses are taken off by the kernel at the permit's end (valid_lft)");
-    return Done{};
-}
-
-// What stands at a clean start was left by one that had no time to take it off, also where its run directory is lost.
-Result<Done> Worker::sweep() {
-    if (resumed_) return Done{};
-    auto const swept = sweep_addresses(cluster_addresses());
-    if (!swept) return Error{swept.error()};
-    for (auto const& s : *swept) note(Severity::warning, s);
-    return Done{};
-}
-
 Result<Done> Worker::open() {
     for (auto const& w : warnings_) note(Severity::warning, w);
     if (!addresses_.empty()) {
-        if (auto const opened = open_gate(); !opened) return opened;
+        if (!no_gate_.empty()) return Error{no_gate_};
         if (auto const swept = sweep(); !swept) return swept;
     }
     try {
@@ -219,8 +151,8 @@ void Worker::handle(Event const& event) {
         shared_->idle.store(node_->idle() ? 1 : 0);
         shared_->alive.fetch_add(1);
     }
+    if (node_->config() != shown_config_) configured();  // first: the effects may be about resources that it brings
     for (auto const& e : effects) std::visit([this](auto const& effect) { do_effect(effect); }, e);
-    if (node_->config() != shown_config_) configured();
     if (DecisionPtr const d = node_->decision(); quorum_ && d && d->cluster != expected_cluster_) {
         expected_cluster_ = d->cluster;
         quorum_->set_expected_uuid(expected_cluster_);
@@ -369,6 +301,10 @@ void Worker::do_effect(effect::DiskLoadDecisions const& e) {
 void Worker::do_effect(effect::Permit const& e) { permit(e.end); }
 
 void Worker::do_effect(effect::ResourceAction const& e) {
+    if (e.kind == ActionKind::start && !no_gate_.empty() && address_of(e.resource)) {
+        happen(event::ResourceChanged{e.resource, e.action, ResourceState::failed, no_gate_ + ". Then restart clusterd on this node", false});
+        return;
+    }
     if (std::string const* address = address_of(e.resource); address && e.kind == ActionKind::start) (void)gate_->allow(*address);
     if (e.kind == ActionKind::stop || e.kind == ActionKind::kill) keeper_->online(e.resource, false);
     hosts_->perform(e);
@@ -412,6 +348,8 @@ Status Worker::status() {
         }
     }
     for (auto& w : links_->warnings()) s.warnings.push_back(std::move(w));
+    if (watchdog_seconds_ > 0) s.watchdog_device = watchdog_->device, s.watchdog_ms = std::int64_t{watchdog_seconds_} * 1000;
+    if (!watchdog_problem_.empty()) s.warnings.push_back(watchdog_problem_);
     // Without a link that works it is no wonder, and said there.
     bool const any_link = std::any_of(links.begin(), links.end(), [](LinkInfo const& l) { return l.up; });
     if (SyncInfo const sync = replica_->info(); any_link && !sync.up && !sync.problem.empty())
@@ -444,7 +382,17 @@ Status Worker::status() {
     return s;
 }
 
-void Worker::submit(Command command) { happen(event::CommandGiven{std::move(command)}); }
+void Worker::submit(Command command) {
+    if (command.config) {
+        auto config = make_config(command.config->xml, "the configuration");
+        if (!config) {
+            do_effect(effect::CommandUpdate{command.id, Outcome::refused, "nothing was changed: " + config.error()});
+            return;
+        }
+        command.config = *config;
+    }
+    happen(event::CommandGiven{std::move(command)});
+}
 void Worker::abandon(std::string const& id) { happen(event::CommandAbandoned{id}); }
 std::vector<EventRecord> Worker::events(std::string const& after_id, std::size_t limit) { return history_->events(after_id, limit); }
 std::vector<FailoverRecord> Worker::failovers() { return history_->failovers(); }

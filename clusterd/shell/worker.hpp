@@ -59,6 +59,8 @@ private:
     void permit(Instant end);
     void emergency();
     void configured();
+    void arm_watchdog(WatchdogSpec const& wanted);
+    void watch_networks();
     void heard(int link);
     Result<Done> open_gate();
     Result<Done> sweep();
@@ -129,9 +131,13 @@ private:
     Duration late_worst_{0};
     std::map<std::string, std::string> addresses_;  // ip-address resource -> its address, no prefix
     std::vector<std::string> warnings_;
+    std::optional<WatchdogSpec> watchdog_;  // as the guard was told
+    int watchdog_seconds_ = 0;  // armed; 0: it isn't
+    std::string watchdog_problem_;
     std::optional<Role> told_role_;  // in the service manager's status line
     std::vector<Instant> heard_;     // of each link
     std::vector<std::uint8_t> networks_well_;
+    std::string no_gate_;  // why no address may come online here; empty: they may
     bool const resumed_;             // follows a worker that died: what stands is its, and wanted
     Uuid expected_cluster_{};  // the disk of another one is refused
 };

@@ -1,6 +1,7 @@
 // Writes and reads the small documents of the local API.
 #include "clusterd/wire/api.hpp"
 
+#include "clusterd/wire/config_hash.hpp"
 #include "clusterd/wire/json_fields.hpp"
 #include "clusterd/wire/status.hpp"
 
@@ -12,10 +13,11 @@ namespace {
 
 using namespace json_fields;
 
-constexpr std::array<std::string_view, 7> verbs{"online", "offline", "move", "fail", "reset", "pause", "resume"};
+constexpr std::array<std::string_view, 9> verbs{"online", "offline", "move", "fail", "reset", "pause", "resume", "apply", "maintenance"};
 constexpr std::array<std::string_view, 4> outcomes{"running", "done", "failed", "refused"};
 constexpr std::array<std::string_view, 4> severities{"info", "warning", "error", "critical"};
 constexpr std::size_t longest_name = 256;
+constexpr std::int64_t longest_maintenance_ms = 366LL * 86'400'000;
 
 template <class E, std::size_t N>
 std::optional<E> parse_word(std::array<std::string_view, N> const& words, std::string_view text) {
@@ -40,18 +42,19 @@ std::string name_of(Fields const& in, std::string_view field) {
 
 Command read_command(Fields const& in) {
     for (auto const& [key, value] : in.raw()) {
-        constexpr std::array known{"verb", "target", "to", "drain", "failback", "user"};
+        constexpr std::array known{"verb", "target", "to", "drain", "failback", "user", "config", "base", "on", "for_ms"};
         if (std::find(known.begin(), known.end(), std::string_view(key)) == known.end()) {
-            throw Bad("'" + std::string(key) + "' is not a field of a command (verb, target, to, drain, failback, user)");
+            throw Bad("'" + std::string(key) + "' is not a field of a command (verb, target, to, drain, failback, user, config, base, on, for_ms)");
         }
     }
     Command c;
     std::string const verb = in.text("verb");
     auto const found = parse_verb(verb);
-    if (!found) throw Bad("verb: '" + verb + "' is none of online, offline, move, fail, reset, pause, resume");
+    if (!found) throw Bad("verb: '" + verb + "' is none of online, offline, move, fail, reset, pause, resume, apply, maintenance");
     c.verb = *found;
-    c.target = name_of(in, "target");
-    if (c.target.empty()) throw Bad("target: the name of a group, resource or node is expected");
+    bool const may_have_none = c.verb == Verb::apply || c.verb == Verb::maintenance;
+    if (!may_have_none || in.has("target")) c.target = name_of(in, "target");
+    if (c.target.empty() && !may_have_none) throw Bad("target: the name of a group, resource or node is expected");
     if (in.has("to")) c.to = name_of(in, "to");
     if (in.has("user")) c.user = name_of(in, "user");
     if (in.has("drain")) c.drain = in.flag("drain");
@@ -59,6 +62,18 @@ Command read_command(Fields const& in) {
     if (!c.to.empty() && c.verb != Verb::move) throw Bad("to: only `move` takes it");
     if (c.drain && c.verb != Verb::pause) throw Bad("drain: only `pause` takes it");
     if (c.failback && c.verb != Verb::resume) throw Bad("failback: only `resume` takes it");
+    if ((in.has("on") || in.has("for_ms")) && c.verb != Verb::maintenance) throw Bad("on, for_ms: only `maintenance` takes them");
+    if (in.has("on")) c.on = in.flag("on");
+    if (in.has("for_ms")) c.for_ms = in.integer("for_ms");
+    if (c.for_ms < 0 || c.for_ms > longest_maintenance_ms || (c.for_ms > 0 && !c.on)) throw Bad("for_ms: 0, or up to a year, and only where it begins");
+    if (in.has("config") != (c.verb == Verb::apply)) throw Bad("config: `apply` takes the XML text, nothing else does");
+    if (c.verb != Verb::apply) return c;
+    c.config = unread_config(in.text("config"));
+    if (in.has("base")) {
+        auto const base = hash_from_hex(in.text("base"));
+        if (!base) throw Bad("base: " + base.error());
+        c.base = *base;
+    }
     return c;
 }
 
@@ -141,6 +156,9 @@ std::string command_json(Command const& c) {
     if (c.drain) out["drain"] = true;
     if (c.failback) out["failback"] = true;
     if (!c.user.empty()) out["user"] = c.user;
+    if (c.verb == Verb::maintenance) out["on"] = c.on, out["for_ms"] = c.for_ms;
+    if (c.config) out["config"] = c.config->xml;
+    if (c.base != Hash{}) out["base"] = to_hex(c.base);
     return write(out);
 }
 

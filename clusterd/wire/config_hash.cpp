@@ -5,6 +5,13 @@
 
 namespace clusterd {
 
+ConfigPtr unread_config(std::string xml) {
+    auto config = std::make_shared<Config>();
+    config->hash = hash_config(xml);
+    config->xml = std::move(xml);
+    return config;
+}
+
 Hash hash_config(std::string_view xml) {
     Hash hash{};
     crypto_generichash(hash.data(), hash.size(), reinterpret_cast<unsigned char const*>(xml.data()), xml.size(), nullptr, 0);

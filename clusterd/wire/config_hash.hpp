@@ -1,7 +1,7 @@
 // The name of a configuration: BLAKE2b-256 of its XML, byte for byte. Decisions on the wire and on disk carry only this.
 #pragma once
 
-#include "clusterd/core/ids.hpp"
+#include "clusterd/core/spec.hpp"
 #include "clusterd/core/result.hpp"
 
 #include <string>
@@ -10,6 +10,9 @@
 namespace clusterd {
 
 Hash hash_config(std::string_view xml);
+
+// By its text and hash alone: config/ has yet to read it.
+ConfigPtr unread_config(std::string xml);
 
 // 64 lower-case hex characters, and back: the name of a configuration's file in the state store.
 std::string to_hex(Hash const& hash);

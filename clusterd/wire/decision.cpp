@@ -1,13 +1,17 @@
 // See decision.hpp. Layout: "CDEC" u8 version, then the fields in the order of core/decision.hpp; lists with a u32 count.
+// Version 2 has the resources that make way and the groups in maintenance behind it all; without any, version 1 is written, which
+// every clusterd reads.
 #include "clusterd/wire/decision.hpp"
 
 #include "clusterd/wire/bytes.hpp"
+
+#include <algorithm>
 
 namespace clusterd {
 namespace {
 
 constexpr std::string_view magic = "CDEC";
-constexpr std::uint8_t version = 1;
+constexpr std::uint8_t version = 1, version_more = 2;
 
 enum : std::uint8_t { wanted_online = 1, away_by_failure = 2, has_draining_to = 4, has_drained_from = 8, all_flags = 15 };
 
@@ -18,7 +22,8 @@ void write_orders(wire::Writer& w, std::map<std::string, std::uint64_t> const& o
 
 void write_group(wire::Writer& w, GroupDecision const& g) {
     // A new field doesn't compile.
-    auto const& [owner, wanted, held, draining_to, cause, away, drained_from, failovers, fail_orders, reset_orders] = g;
+    auto const& [owner, wanted, held, draining_to, cause, away, drained_from, failovers, maintenance_until, fail_orders, reset_orders] = g;
+    (void)maintenance_until;  // behind all groups
     w.enumeration(owner);
     w.u8(static_cast<std::uint8_t>((wanted ? wanted_online : 0) | (away ? away_by_failure : 0) |
                                    (draining_to ? has_draining_to : 0) | (drained_from ? has_drained_from : 0)));
@@ -78,8 +83,10 @@ GroupDecision read_group(wire::Reader& r) {
 std::string encode_decision(Decision const& d) {
     wire::Writer w;
     w.raw(magic);
-    w.u8(version);
-    auto const& [id, cluster, stores, groups, paused, losses, config] = d;
+    auto const& [id, cluster, stores, groups, making_way, paused, losses, config] = d;
+    auto const maintained = static_cast<std::size_t>(std::count_if(groups.begin(), groups.end(), [](auto const& g) { return g.second.maintenance_until != 0; }));
+    bool const more = !making_way.empty() || maintained != 0;
+    w.u8(more ? version_more : version);
     w.decision_id(id);
     w.bytes(cluster);
     for (StoreId const store : stores) w.u64(store);
@@ -92,15 +99,22 @@ std::string encode_decision(Decision const& d) {
     w.bytes(config ? config->hash : Hash{});
     w.count(groups.size());
     for (auto const& [name, group] : groups) w.string(name), write_group(w, group);
+    if (!more) return w.take();
+    w.count(making_way.size());
+    for (auto const& resource : making_way) w.string(resource);
+    w.count(maintained);
+    for (auto const& [name, group] : groups)
+        if (group.maintenance_until != 0) w.string(name), w.i64(group.maintenance_until);
     return w.take();
 }
 
 Result<DecodedDecision> decode_decision(std::string_view bytes) {
     wire::Reader r(bytes);
     if (r.raw(magic.size()) != magic) return Error{"a decision can't be read: it doesn't begin as one"};
-    if (std::uint8_t const v = r.u8(); r.ok() && v != version)
-        return Error{"a decision can't be read: it is of version " + std::to_string(v) + ", this program knows version " +
-                     std::to_string(version) + "; install the same clusterd on both nodes"};
+    std::uint8_t const v = r.u8();
+    if (r.ok() && v != version && v != version_more)
+        return Error{"a decision can't be read: it is of version " + std::to_string(v) + ", this program knows versions up to " +
+                     std::to_string(version_more) + "; install the same clusterd on both nodes"};
     DecodedDecision out;
     Decision& d = out.decision;
     d.id = r.decision_id();
@@ -113,6 +127,15 @@ Result<DecodedDecision> decode_decision(std::string_view bytes) {
     for (std::size_t n = r.count(wire::max_groups, 31); n > 0 && r.ok(); --n) {
         std::string name = r.string(wire::max_name);
         d.groups[std::move(name)] = read_group(r);
+    }
+    if (v == version_more) {
+        for (std::size_t n = r.count(wire::max_resources, 4); n > 0 && r.ok(); --n) d.making_way.insert(r.string(wire::max_name));
+        for (std::size_t n = r.count(wire::max_groups, 12); n > 0 && r.ok(); --n) {
+            auto const group = d.groups.find(r.string(wire::max_name));
+            std::int64_t const until = r.i64();
+            if (r.ok() && (group == d.groups.end() || until == 0)) r.fail("a group in maintenance that there isn't");
+            else if (r.ok()) group->second.maintenance_until = until;
+        }
     }
     if (auto const end = r.finish("a decision"); !end) return Error{end.error()};
     return out;

@@ -155,6 +155,8 @@ json::object group_json(Status const& s, GroupStatus const& g) {
             {"cause", g.cause},
             {"failovers_in_window", g.failovers_in_window},
             {"failover_limit", g.failover_limit},
+            {"maintenance", g.maintenance_until != 0},
+            {"maintenance_until", g.maintenance_until == 0 || g.maintenance_until == maintenance_without_end ? json::value(nullptr) : json::value(rfc3339(g.maintenance_until))},
             {"resources", std::move(resources)}};
 }
 
@@ -241,6 +243,12 @@ GroupStatus read_group(Status const& s, Fields const& in) {
     g.cause = in.text_or_null("cause");
     if (in.has("failovers_in_window")) g.failovers_in_window = in.small("failovers_in_window");
     if (in.has("failover_limit")) g.failover_limit = in.small("failover_limit");
+    if (in.has("maintenance") && in.flag("maintenance")) {
+        std::string const until = in.text_or_null("maintenance_until");
+        auto const ms = parse_rfc3339(until);
+        if (!until.empty() && !ms) throw Bad(in.path("maintenance_until") + ": a time such as 2026-11-22T19:57:01.042Z is expected");
+        g.maintenance_until = until.empty() ? maintenance_without_end : *ms;
+    }
     in.each("resources", [&](Fields const& r) { g.resources.push_back(read_resource(r)); });
     return g;
 }
@@ -268,6 +276,11 @@ Status read_status(Fields const& in) {
     if (permit.has("worst_margin_ms")) s.worst_margin_ms = permit.integer("worst_margin_ms");
     s.quorum = read_quorum(s, in.object("quorum"));
     in.each("groups", [&](Fields const& g) { s.groups.push_back(read_group(s, g)); });
+    if (in.has("watchdog")) {
+        Fields const watchdog = in.object("watchdog");
+        s.watchdog_device = watchdog.text("device");
+        s.watchdog_ms = watchdog.integer("timeout_ms");
+    }
     if (in.has("warnings")) {
         for (auto const& w : in.array("warnings")) {
             if (!w.is_string()) throw Bad("warnings: strings are expected");
@@ -326,6 +339,7 @@ std::string status_json(Status const& s) {
         {"groups", std::move(groups)},
         {"warnings", std::move(warnings)},
     };
+    if (!s.watchdog_device.empty()) document["watchdog"] = json::object{{"device", s.watchdog_device}, {"timeout_ms", s.watchdog_ms}};
     return write(std::move(document));
 }
 

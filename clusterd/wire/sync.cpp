@@ -2,6 +2,7 @@
 #include "clusterd/wire/sync.hpp"
 
 #include "clusterd/wire/bytes.hpp"
+#include "clusterd/wire/config_hash.hpp"
 #include "clusterd/wire/report.hpp"
 
 #include <algorithm>
@@ -49,6 +50,10 @@ void write(Writer& w, sync::CommandForward const& m) {
     w.boolean(m.command.drain);
     w.boolean(m.command.failback);
     w.string(clip(m.command.user, max_name));
+    if (m.command.verb == Verb::maintenance) w.boolean(m.command.on), w.i64(m.command.for_ms);
+    if (m.command.verb != Verb::apply) return;
+    w.bytes(m.command.base);
+    w.string(m.command.config ? m.command.config->xml : std::string());
 }
 void write(Writer& w, sync::CommandAnswer const& m) {
     w.string(clip(m.id, max_name));
@@ -104,12 +109,19 @@ void read(Reader& r, Report& m, DecodedSync&) {
 }
 void read(Reader& r, sync::CommandForward& m, DecodedSync&) {
     m.command.id = r.string(max_name);
-    m.command.verb = r.enumeration(Verb::resume);
+    m.command.verb = r.enumeration(Verb::maintenance);
     m.command.target = r.string(max_name);
     m.command.to = r.string(max_name);
     m.command.drain = r.boolean();
     m.command.failback = r.boolean();
     m.command.user = r.string(max_name);
+    if (m.command.verb == Verb::maintenance) {
+        m.command.on = r.boolean();
+        m.command.for_ms = r.i64();
+    }
+    if (m.command.verb != Verb::apply) return;
+    m.command.base = r.bytes<32>();
+    m.command.config = unread_config(r.string(max_nested));
 }
 void read(Reader& r, sync::CommandAnswer& m, DecodedSync&) {
     m.id = r.string(max_name);

@@ -1,6 +1,6 @@
 // Any bytes as what other machines answer to our own questions: ARP, neighbour advertisements, echo replies.
 #include "clusterd/address/neighbours.hpp"
-#include "clusterd/link/pinger.hpp"
+#include "clusterd/wire/echo.hpp"
 
 #include <sys/socket.h>
 #include <cstdlib>

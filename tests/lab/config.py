@@ -6,6 +6,7 @@ SERVICE_NET, HEARTBEAT_NET = "10.77.0", "10.78.0"
 SERVICE_NET6 = "fd77:"
 ADDRESS, ADDRESS6 = f"{SERVICE_NET}.100", f"{SERVICE_NET6}:100"
 MAIL_ADDRESS, MAIL_PORT, ECHO_PORT = f"{SERVICE_NET}.101", 81, 82
+CACHE_ADDRESS = f"{SERVICE_NET}.102"
 SAMPLES_FROM, SAMPLES_FROM6 = f"{SERVICE_NET}.200", f"{SERVICE_NET6}:200"
 CLIENT_HOST = 9
 
@@ -54,7 +55,7 @@ def server(resource, address, port, depends):
 
 def cluster_addresses(groups):
     """address -> resource, of those in a status's groups."""
-    known = {"web-ip": ADDRESS, "web-ip6": ADDRESS6, "mail-ip": MAIL_ADDRESS}
+    known = {"web-ip": ADDRESS, "web-ip6": ADDRESS6, "mail-ip": MAIL_ADDRESS, "cache-ip": CACHE_ADDRESS}
     return {known[each["name"]]: each["name"] for group in groups for each in group["resources"] if each["name"] in known}
 
 
@@ -62,6 +63,8 @@ def resource_of(process):
     """Whose process it is; None: nobody's."""
     if process.name == "nginx":
         return "web-server"
+    if process.name in ("redis-server", "redis-check-rdb"):  # one file of several names
+        return "cache-server"
     if "/run/lab/batch.sh" in process.arguments:
         return "batch-job"
     if "/run/lab/echo.py" in process.arguments:

@@ -15,6 +15,8 @@ from tools import LabError, Skip, boot_ms, run, wait_for
 from world import Lab, clean
 
 SCENARIOS = {}
+OWN_PROGRAMS = ["lab-probe", "lab-faultdisk", "lab-wallclock.so", "lab-watchdog.so", "lab-harm.so"]  # these and DAEMONS: CMake's target lab-programs
+DAEMONS = ["clusterd", "clusterd-worker", "cluster-agent", "clusterctl"]
 PERMIT_MS = 1000          # of the default timing
 SILENCE_MARGIN_MS = 30    # the kernel's timer, and the client's view of it
 
@@ -173,7 +175,7 @@ def prerequisites(of, bin_dir):
         missing.append(f"{', '.join(absent)} (sudo packaging/install-deps)")
     if of.disk in ("fault", "loop") and not os.path.exists("/dev/fuse"):
         missing.append("/dev/fuse (a disk with faults)")
-    wanted = ["lab-probe", "lab-faultdisk", "lab-wallclock.so"] + (["clusterd", "clusterd-worker", "cluster-agent", "clusterctl"] if of.needs_daemons else [])
+    wanted = OWN_PROGRAMS + (DAEMONS if of.needs_daemons else [])
     unbuilt = [each for each in wanted if not os.access(os.path.join(bin_dir, each), os.X_OK)]
     if unbuilt:
         missing.append(f"{', '.join(unbuilt)} in {bin_dir} (build them)")

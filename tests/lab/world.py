@@ -230,6 +230,13 @@ class Lab:
         """A file on a disk of its own, as every node sees it."""
         return os.path.join(self.base, "disk/data")
 
+    def data_device(self):
+        """A block device on it, one for all nodes."""
+        if "data" not in self.loops:
+            self.loops["data"] = run(["nsenter", "-t", self.hub[0], "-m", "--", "losetup", "--find", "--show", "--direct-io=on", self.data_path()]).stdout.strip()
+            self.save()
+        return self.loops["data"]
+
     def disk(self, node, mode):
         """ok, eio, weio, reio, slow MS, hang, wlost, torn; node: a name, both, or data: what no node needs for its quorum (data_path)."""
         if self.disk_kind not in ("fault", "loop"):

@@ -12,7 +12,7 @@ import rules  # noqa: E402
 
 DECLARATION = "namespace clusterd { extern int mutant; }\n"
 # Every file that is compiled with mutants in it; a header counts for these only.
-SOURCES = ["membership.cpp", "arbitration.cpp", "replication.cpp", "node.cpp", "node_departure.cpp", "planner.cpp", "reconciler.cpp"]
+SOURCES = ["membership.cpp", "arbitration.cpp", "replication.cpp", "node.cpp", "node_adoption.cpp", "node_change.cpp", "node_departure.cpp", "planner.cpp", "reconciler.cpp"]
 HEADERS = ["spec.hpp", "ids.hpp", "membership.hpp"]
 
 

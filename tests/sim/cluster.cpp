@@ -14,6 +14,7 @@ Cluster::Cluster(Setup s) : setup(std::move(s)), random(setup.seed) {
         m.store = ++next_store_;
         m.clock_base = 0;
         m.mono_base = random.between(1000, 2000) * ms;
+        m.config = setup.config;
         for (auto const& g : spec().groups) {
             for (auto const& r : g.resources) {
                 Running running;
@@ -46,6 +47,7 @@ void Cluster::run_until(Ns until) {
 
 Instant Cluster::clock_at(NodeIndex n, Ns when) const {
     Machine const& m = machine(n);
+    if (m.paused) return Instant{m.mono_base};
     return Instant{m.mono_base + static_cast<std::int64_t>(std::llround(static_cast<double>(when - m.clock_base) * m.rate))};
 }
 
@@ -61,6 +63,7 @@ Ns Cluster::true_time(NodeIndex n, Instant i) const {
     Machine const& m = machine(n);
     if (i == forever) return never;
     if (i <= clock(n)) return now;
+    if (m.paused) return never;
     Ns t = m.clock_base + static_cast<Ns>(std::ceil(static_cast<double>(i.ns - m.mono_base) / m.rate));
     while (clock_at(n, t) < i) ++t;
     return t;
@@ -68,6 +71,7 @@ Ns Cluster::true_time(NodeIndex n, Instant i) const {
 
 void Cluster::change_rate(NodeIndex n, double rate) {
     Machine& m = machine(n);
+    if (m.paused) return;
     m.mono_base = clock(n).ns;
     m.clock_base = now;
     m.rate = rate;

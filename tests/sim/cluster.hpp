@@ -106,6 +106,7 @@ struct Running {
     bool checks = false;
     std::uint64_t checks_serial = 0;
     Ns dies_at = 0;  // dying: when it is gone
+    bool dropped = false;  // of a configuration that its node has gone over from
 };
 
 struct Machine {
@@ -115,6 +116,10 @@ struct Machine {
     Ns clock_base = 0;
     std::int64_t mono_base = 0;
     double rate = 1.0;
+    bool paused = false;   // by its hypervisor: kernel, clock and all
+    Ns stale_until = 0;    // woken from that: until then its permit, by a clock that stood still, may hold beside the other's
+    Term woke_in = 0;      // or until it acts on a decision of a later term than this: only that tells it what happened meanwhile; 0 = it knows
+    std::vector<std::function<void()>> when_woken;
     // the guard, and what it shares with the worker
     bool guard = false, guard_frozen = false;
     std::uint64_t guard_started = 0;  // how often: an Instant means nothing across a boot
@@ -154,6 +159,7 @@ struct Machine {
     std::vector<std::function<void()>> hung;  // what waits for the disk to answer again
 
     std::map<std::string, Running> running;
+    ConfigPtr config;  // that its node went over to
     bool up() const { return node != nullptr; }
 };
 
@@ -189,6 +195,9 @@ struct Memory {
     std::array<DecisionId, 2> acted{}, found{};  // found: in its store when the process started
     std::array<Role, 2> role{};
     std::array<Term, 2> offered{};
+    std::array<std::pair<Incarnation, Instant>, 2> last_sent{};
+    std::array<Term, 2> told_joined{};               // the highest term it ever said it is joined in
+    std::map<Term, std::set<Incarnation>> offered_to;
     std::array<bool, 2> took{};             // took the other's groups over, and is alone since
     struct Given {
         Command command;
@@ -202,6 +211,8 @@ struct Memory {
     std::array<Echo, 2> newest_arrived{};             // of each sender's heartbeats
     std::map<std::string_view, std::uint64_t> probes;  // rare cases that happened; names are literals
     std::array<std::set<std::string>, 2> online_when_joined_ended;
+    std::set<std::string> dropped;  // resources that some committed configuration did not have, or in another group
+    std::vector<ConfigPtr> configurations;  // other than the first, that ever counted on a node
 };
 
 struct Cluster {
@@ -224,6 +235,10 @@ struct Cluster {
     void start_service(NodeIndex n);
     void freeze(NodeIndex n, bool guard_too);
     void thaw(NodeIndex n);
+    // As a virtual machine is paused, or moved to another host: nothing of it runs, and its clock stands still. Neither permit, guard nor gate can
+    // know; protocol.md promises nothing of the time between its wake-up and that permit's end, but all else.
+    void pause_machine(NodeIndex n);
+    void wake_machine(NodeIndex n);
     void cut(NodeIndex from, bool on, int link = -1);
     void hold(NodeIndex from, bool on);              // off: all that was held arrives now
     void disk_fails(NodeIndex n, bool on);
@@ -245,8 +260,10 @@ struct Cluster {
     Instant clock_at(NodeIndex n, Ns when) const;
     Ns true_time(NodeIndex n, Instant i) const;
     Now now_at(NodeIndex n) const;
+    char const* bad_front(NodeIndex n) const;
     bool disk_usable(NodeIndex n) const;             // but for `conditions`: it is sound, and the node's process trusts it
     bool permitted(NodeIndex n) const;               // as guard and gate see it
+    bool stale(NodeIndex n) const { return machine(n).paused || now < machine(n).stale_until || machine(n).woke_in != 0; }
     bool active(NodeIndex n, std::string const& resource) const;  // does something an outsider could notice
     std::string describe(NodeIndex n) const;
     std::string describe_disk() const;
@@ -258,6 +275,7 @@ struct Cluster {
     void note(std::string line);                     // into the log, when it is kept
     void probe(char const* rare) { ++memory.probes[rare]; }
     Ns draw(Range r) { return random.between(r.low, r.high); }
+    // The first configuration's: nodes, timing and networks are the same in every other.
     Spec const& spec() const { return setup.config->spec; }
 
     Setup setup;
@@ -319,7 +337,6 @@ private:
     void disk_store(Machine& m, effect::DiskStoreDecision const& e);
     void disk_load(Machine& m, effect::DiskLoadDecisions const& e);
     void read_back(Machine& m, std::uint64_t request, event::CycleDone done);
-    char const* bad_front(NodeIndex n) const;
     void disk_io(Machine& m, std::uint64_t request, bool is_write, std::function<void()> effect, std::function<void(bool)> then);
     void disk_done(Machine& m, std::uint64_t request, Event event);
 
@@ -347,6 +364,11 @@ private:
     void check_once(Machine& m, std::string const& name, std::uint64_t serial, std::size_t which);
     void everything_off(Machine& m, bool addresses_too);
 
+    // configurations.cpp
+    void configured(Machine& m, bool at_start);
+    static std::string const& what_it_holds(ResourceSpec const& r);
+    void check_held_once() const;
+
     // checks.cpp
     void after_step(Machine& m);
     void role_changed(Machine& m, Role from, Role to);
@@ -362,8 +384,14 @@ private:
     void command_update(Machine& m, effect::CommandUpdate const& u);
 
     // policy_checks.cpp
+    static void check_moved(Decision const& before, Decision const& d);
     void check_given_to_paused(Decision const& before, Decision const& d);
     void count_failovers(Decision const& before, Decision const& committed);
+
+    // word_checks.cpp
+    void check_sent_once(Machine& m, Heartbeat const& h);
+    void check_offer(Machine& m, Heartbeat const& h);
+    void check_joined(Machine& m, Heartbeat const& h);
     void watch_heartbeat(Machine& m, Heartbeat const& h);
     void watch_slot(Machine& m, Slot const& s);
 };

@@ -31,6 +31,7 @@ ResourceSpec resource(std::string name, std::string type, std::vector<std::strin
     r.type = std::move(type);
     for (auto& n : needs) r.depends.children.push_back({Dependency::Kind::name, std::move(n), {}});
     if (random && random->chance(0.3)) r.health.push_back({"tcp", {}, seconds(1), milliseconds(500), 2, 0});
+    if (r.type == "ip-address") r.attributes["address"] = r.name;
     r.restart.limit = random ? static_cast<int>(random->between(0, 3)) : 3;
     r.restart.period = seconds(60);
     r.retry_after = seconds(5);
@@ -73,6 +74,15 @@ ConfigPtr sample_config(Timing const& timing, Random* random) {
         one.resources = {resource("batch-job", "process", {}, random)};
         one.preferred = NodeIndex::b;
         s.groups.push_back(one);
+    }
+    if (random) {  // from a stream of its own: what was drawn before stays what it was
+        Random ordering(Random(*random).next());
+        auto& after = s.groups[ordering.below(s.groups.size())];
+        auto& apart = s.groups[ordering.below(s.groups.size())];
+        if (ordering.chance(0.3)) after.after = &after == &s.groups[0] ? "mail" : "web";
+        if (ordering.chance(0.3)) apart.apart = &apart == &s.groups[0] ? "mail" : "web";
+        for (auto& g : s.groups)
+            if (ordering.chance(0.3)) g.priority = static_cast<int>(ordering.between(1, 3));
     }
     return config;
 }
@@ -201,6 +211,68 @@ Rest draw_rest(Random& r, Scenario const& s) {
     return r.pick(all);
 }
 
+// Other configurations, applied while all else goes on. From a stream of its own, and behind the faults that were drawn: the seeds of old
+// mean what they did.
+void draw_applies(Scenario& s) {
+    Random r(s.seed * 2 + 4'000'000'007ULL);
+    if ((s.mode != Mode::storm && s.mode != Mode::calm) || !r.chance(0.4)) return;
+    Ns const last = s.safety_ends - 60'000 * ms;
+    Ns at = 5000 * ms;
+    for (std::uint64_t n = 0; n < 40; ++n) {
+        at += r.between(ms, 60'000 * ms);
+        if (at > last) break;
+        Fault f;
+        f.at = at;
+        f.kind = Kind::apply;
+        f.which = static_cast<int>(r.below(2));
+        f.number = s.drawn + n;
+        f.command.id = "a" + std::to_string(n);
+        f.command.verb = Verb::apply;
+        f.command.user = "root";
+        if (r.chance(0.25)) {  // or a while in maintenance
+            f.command.verb = Verb::maintenance;
+            f.command.target = r.chance(0.3) ? std::string() : r.chance(0.3) ? s.setup.config->spec.nodes[r.below(2)].name : r.pick(s.setup.config->spec.groups).name;
+            f.command.on = r.chance(0.6);
+            f.command.for_ms = f.command.on && r.chance(0.7) ? r.between(1, 60'000) : 0;
+            s.faults.push_back(f);
+            continue;
+        }
+        if (r.chance(0.2)) {  // and another one right behind: both wait for a decision under way, and meet in the next draft
+            Fault before = f, behind = f;
+            before.number += 100, behind.number += 200;
+            before.command = {f.command.id + "-before", Verb::reset, s.setup.config->spec.groups[0].name};
+            behind.at = f.at + 2;
+            behind.command.id += "-behind";
+            behind.command.config = other_config(*s.setup.config, r, n + 100);
+            f.at += 1;
+            s.faults.push_back(before);
+            s.faults.push_back(behind);
+        }
+        f.command.config = r.chance(0.2) ? s.setup.config : other_config(*s.setup.config, r, n);
+        s.faults.push_back(std::move(f));
+    }
+}
+
+// A virtual machine that is paused, one at a time. A stream of its own, too.
+void draw_pauses(Scenario& s) {
+    Random r(s.seed * 2 + 6'000'000'007ULL);
+    if (s.mode != Mode::storm || !r.chance(0.2)) return;
+    Ns const permit = s.setup.config->spec.timing.permit.count();
+    Ns at = 10 * permit + 3000 * ms;
+    for (std::uint64_t n = 0; n < 40; ++n) {
+        at += r.between(permit, 60 * permit);
+        Fault f;
+        f.at = at;
+        f.kind = Kind::pause_machine;
+        f.which = static_cast<int>(r.below(2));
+        f.lasts = r.chance(0.3) ? r.between(ms, permit) : r.between(permit / 2, 10 * permit);
+        f.number = s.drawn + 1000 + n;
+        at += f.lasts + 5 * permit;
+        if (at > s.safety_ends) break;
+        s.faults.push_back(f);
+    }
+}
+
 }  // namespace
 
 Scenario draw_scenario(std::uint64_t seed, double minutes) {
@@ -235,6 +307,8 @@ Scenario draw_scenario(std::uint64_t seed, double minutes) {
         at += s.mode == Mode::storm || s.mode == Mode::calm ? gap : s.faults.back().lasts + 15 * timing.permit.count() + gap;
     }
     s.drawn = s.faults.size();
+    draw_applies(s);
+    draw_pauses(s);
     s.minutes = minutes;
     s.rest = draw_rest(r, s);
     return s;

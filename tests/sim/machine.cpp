@@ -2,6 +2,7 @@
 #include "tests/sim/cluster.hpp"
 
 #include <cstdlib>
+#include <utility>
 
 namespace clusterd::sim {
 
@@ -21,6 +22,10 @@ void Cluster::power_cut(NodeIndex n) {
     Machine& m = machine(n);
     if (!m.powered) return;
     note(std::string(name_of(n)) + " loses its power");
+    m.paused = false;
+    m.stale_until = 0;
+    m.woke_in = 0;
+    m.when_woken.clear();
     end_worker(m);
     m.powered = m.guard = m.guard_frozen = false;
     m.has_resume = false;
@@ -109,6 +114,7 @@ void Cluster::start_worker(Machine& m, bool resume) {
          std::to_string(m.incarnation));
     Now const t = now_at(m.self);
     m.node = std::make_unique<Node>(std::move(s), t);
+    configured(m, true);
     memory.known[at(m.self)] = id_of(m.stored);  // what the dead one knew beyond its store died with it
     memory.acted[at(m.self)] = {};
     memory.found[at(m.self)] = id_of(m.stored);
@@ -169,7 +175,7 @@ void Cluster::freeze(NodeIndex n, bool guard_too) {
 
 void Cluster::thaw(NodeIndex n) {
     Machine& m = machine(n);
-    if (!m.frozen && !m.guard_frozen) return;
+    if (m.paused || (!m.frozen && !m.guard_frozen)) return;
     note(std::string(name_of(n)) + " wakes up");
     bool const guard_slept = m.guard_frozen;
     m.guard_frozen = false;
@@ -184,6 +190,33 @@ void Cluster::thaw(NodeIndex n) {
     auto waiting = std::move(m.backlog);
     m.backlog.clear();
     for (auto& e : waiting) deliver_to(m, instance, std::move(e));
+}
+
+void Cluster::pause_machine(NodeIndex n) {
+    Machine& m = machine(n);
+    if (!m.powered || !m.guard || !m.node || m.paused) return;
+    note(std::string(name_of(n)) + ": the machine is paused");
+    m.mono_base = clock(n).ns;
+    m.clock_base = now;
+    m.paused = m.frozen = m.guard_frozen = true;
+}
+
+void Cluster::wake_machine(NodeIndex n) {
+    Machine& m = machine(n);
+    if (!m.paused) return;
+    m.paused = false;
+    m.clock_base = now;
+    if (permitted(n)) probe("a paused machine woke with a permit");
+    // One that it takes from what had reached it before, by an echo of its own old time, is as false as one that it woke with.
+    m.stale_until = true_time(n, clock(n) + spec().timing.permit_with_drift());
+    m.woke_in = std::max<Term>(1, m.resume.highest);
+    note(std::string(name_of(n)) + ": the machine goes on");
+    if (m.permit_end != long_ago && !m.check_scheduled) {
+        m.check_scheduled = true;
+        at(true_time(n, m.permit_end - spec().timing.kill), [this, &m] { guard_check(m); });
+    }
+    for (auto& what : std::exchange(m.when_woken, {})) what();
+    thaw(n);
 }
 
 void Cluster::lose_store(NodeIndex n) {
@@ -226,6 +259,7 @@ void Cluster::step(Machine& m, Event const& event) {
     m.resume = m.node->resume_state();  // in the guard's memory before anything is done
     m.has_resume = true;
     Role const before = memory.role[at(m.self)];
+    if (m.node->config() != m.config) configured(m, false);
     after_step(m);
     perform(m, effects);
     m.in_step = false;
@@ -344,6 +378,7 @@ void Cluster::persist_next(Machine& m) {
 void Cluster::set_permit(Machine& m, Instant end) {
     check_permit(m, end);
     m.permit_end = end;
+    if (m.woke_in != 0 && m.resume.role == Role::joined) m.stale_until = std::max(m.stale_until, true_time(m.self, end));  // by what had reached it before it was paused
     m.latest_end = std::max(m.latest_end, end);
     m.permit_incarnation = m.incarnation;
     for (auto const& [name, running] : m.running)
@@ -360,7 +395,7 @@ void Cluster::set_permit(Machine& m, Instant end) {
 // At permit end - K, whatever the worker does. A worker that is well has begun the emergency stop itself by then.
 void Cluster::guard_check(Machine& m) {
     m.check_scheduled = false;
-    if (!m.powered || m.permit_end == long_ago) return;
+    if (!m.powered || m.paused || m.permit_end == long_ago) return;  // paused: asked again when it wakes
     // A worker that is well is a moment earlier than its guard, which then finds nothing to do.
     bool const well = m.node && !m.frozen;
     Duration const grace = well ? std::min<Duration>(Duration{conditions.scheduling.high + ms}, spec().timing.kill / 8) : Duration{0};
@@ -385,7 +420,10 @@ void Cluster::guard_check(Machine& m) {
 
 void Cluster::nothing_runs_at(Machine& m, Instant end) {
     at(true_time(m.self, end), [this, &m, end, guard = m.guard_started] {
-        if (!m.guard || m.guard_started != guard || m.guard_frozen || m.latest_end > end) return;
+        if (!m.guard || m.guard_started != guard || m.latest_end > end) return;
+        if (m.paused) return m.when_woken.push_back([this, &m, end] { nothing_runs_at(m, end); });
+        if (clock(m.self) < end) return nothing_runs_at(m, end);  // it was paused meanwhile
+        if (m.guard_frozen) return;
         for (auto const& [name, running] : m.running)
             if (!running.address && running.truth != Truth::off && running.truth != Truth::dying)
                 throw Violation("4", std::string(name_of(m.self)) + " runs " + name + " at its permit's end");

@@ -4,7 +4,19 @@
 
 #include "clusterd/core/names.hpp"
 
+#include <algorithm>
+
 namespace clusterd::sim {
+
+// While both are members, a group changes its owner only after a decision that said so: under the one before that, its owner may just have
+// begun to start it.
+void Cluster::check_moved(Decision const& before, Decision const& d) {
+    for (auto const& [name, g] : d.groups) {
+        auto const old = before.groups.find(name);
+        if (old == before.groups.end() || old->second.owner == g.owner || old->second.draining_to == g.owner) continue;
+        throw Violation("moved", to_string(d.id) + " gives group " + name + " to " + name_of(g.owner) + ", and " + to_string(before.id) + " did not say that it was to be stopped");
+    }
+}
 
 // A paused node is given nothing: it keeps what it has.
 void Cluster::check_given_to_paused(Decision const& before, Decision const& d) {
@@ -23,7 +35,8 @@ void Cluster::check_given_to_paused(Decision const& before, Decision const& d) {
 // No failover by failure beyond a group's limit within its window. The window is one of wall clocks: where they were set, or differ,
 // nothing can be said of what happened before.
 void Cluster::count_failovers(Decision const& before, Decision const& committed) {
-    for (auto const& g : spec().groups) {
+    std::erase_if(memory.failovers, [&](auto const& e) { return !committed.groups.contains(e.first); });  // dropped with its group
+    for (auto const& g : committed.config->spec.groups) {
         auto const old = before.groups.find(g.name);
         auto const now_is = committed.groups.find(g.name);
         if (old == before.groups.end() || now_is == committed.groups.end()) continue;
@@ -77,14 +90,20 @@ void check_last_words(Cluster& c) {
         c.probe("an operator's last word was looked at");
         if (!so) throw Violation("word", "the operator's last word on " + what + " (" + command.id + ") does not stand in " + to_string(d.id));
     };
-    for (auto const& g : c.spec().groups) {
+    Spec const& spec = d.config->spec;
+    for (auto const& g : spec.groups) {
         auto const it = d.groups.find(g.name);
         if (it == d.groups.end()) continue;
         auto const concerns = [&](Command const& x) {
-            return (x.verb == Verb::online || x.verb == Verb::offline) && find_by_name(c.spec(), x.target).group == &g;
+            return (x.verb == Verb::online || x.verb == Verb::offline) && find_by_name(spec, x.target).group == &g;
         };
+        // A word about a resource that was dropped is forgotten with it; about one that has changed its group, it was of whichever group that was then.
+        bool const forgotten = std::any_of(c.memory.commands.begin(), c.memory.commands.end(), [&](auto const& x) {
+            Verb const verb = x.second.command.verb;
+            return (verb == Verb::online || verb == Verb::offline) && c.memory.dropped.contains(x.second.command.target);
+        });
         Last const last = last_of(c, concerns);
-        if (!last.clear) continue;
+        if (!last.clear || forgotten) continue;
         Command const& command = last.command->command;
         bool const whole = command.target == g.name, on = command.verb == Verb::online;
         bool const held = it->second.held_offline.contains(command.target);

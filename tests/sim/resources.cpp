@@ -7,7 +7,7 @@ namespace clusterd::sim {
 bool Cluster::active(NodeIndex n, std::string const& resource) const {
     Machine const& m = machine(n);
     auto const found = m.running.find(resource);
-    if (!m.powered || found == m.running.end() || found->second.truth == Truth::off || found->second.truth == Truth::dying) return false;
+    if (!m.powered || stale(n) || found == m.running.end() || found->second.truth == Truth::off || found->second.truth == Truth::dying) return false;
     if (found->second.address) return clock(n) < m.permit_end - std::chrono::milliseconds(15);
     return m.guard && !(m.guard_frozen && clock(n) >= m.permit_end);
 }
@@ -41,7 +41,7 @@ void Cluster::everything_off(Machine& m, bool addresses_too) {
 
 void Cluster::act(Machine& m, effect::ResourceAction const& a) {
     auto const found = m.running.find(a.resource);
-    if (found == m.running.end()) throw Violation("resource", "an action on " + a.resource + ", which is not configured");
+    if (found == m.running.end() || found->second.dropped) throw Violation("resource", "an action on " + a.resource + ", which is not configured");
     Running& r = found->second;
     if (a.kind == ActionKind::prepare) return;  // only looks; has no answer
     if (a.kind == ActionKind::start) check_start(m, r);
@@ -209,7 +209,7 @@ void Cluster::run_checks(Machine& m, effect::Checks const& c) {
 
 void Cluster::check_once(Machine& m, std::string const& name, std::uint64_t serial, std::size_t which) {
     Running const& r = m.running.at(name);
-    if (!r.checks || r.checks_serial != serial || !m.node) return;
+    if (!r.checks || r.checks_serial != serial || !m.node || which >= r.spec->health.size()) return;
     auto const& health = r.spec->health[which];
     event::HealthResult result;
     result.resource = name;

@@ -2,6 +2,8 @@
 // happens and everything wanted must come online in time. Also shrinks a failing one.
 #include "tests/sim/scenario.hpp"
 
+#include "clusterd/core/names.hpp"
+
 #include <algorithm>
 #include <functional>
 #include <utility>
@@ -15,7 +17,7 @@ char const* kind_name(Kind k) {
                                         "store slow", "worker killed", "worker frozen", "everything frozen", "service killed", "power cut", "leave",
                                         "state store lost", "a resource dies", "a resource can't be killed", "unhealthy", "network down", "clock rate", "dies between effects",
                                         "command", "heartbeats reordered", "disk loses a write", "disk tears a slot", "wall clock set", "health agents lie",
-                                        "starts hang", "stops hang", "a resource dies unseen", "upgrade"};
+                                        "starts hang", "stops hang", "a resource dies unseen", "upgrade", "another configuration", "the machine is paused"};
     return names[static_cast<int>(k)];
 }
 
@@ -52,6 +54,7 @@ public:
         for (NodeIndex n : {NodeIndex::a, NodeIndex::b}) c_.disk_hangs(n, false);
         c_.conditions = calm;
         for (NodeIndex n : {NodeIndex::a, NodeIndex::b}) {
+            c_.wake_machine(n);
             c_.thaw(n);
             c_.network(n, true);
             if (!s_.rest.up[at(n)]) {
@@ -111,7 +114,12 @@ private:
     void begin(Fault const& f, NodeIndex n) {
         Machine& m = c_.machine(n);
         auto& disk = c_.conditions.disk[at(n)];
+        if (m.paused && f.kind != Kind::power_cut && f.kind != Kind::cut_both && f.kind != Kind::cut_one_way) return;
         switch (f.kind) {
+        case Kind::pause_machine:
+            c_.pause_machine(n);
+            later(f, [this, n] { c_.wake_machine(n); });
+            break;
         case Kind::cut_both:
         case Kind::cut_one_way:
         case Kind::cut_one_link: cut_links(f, n); break;
@@ -144,6 +152,7 @@ private:
             c_.conditions.dies_in_effects = 0.001 * static_cast<double>(f.detail % 20);
             later(f, [this] { c_.conditions.dies_in_effects = 0; });
             break;
+        case Kind::apply:
         case Kind::command: {
             Command command = f.command;
             if (f.which == 2 && n == NodeIndex::b) break;  // one operator, one node
@@ -263,11 +272,16 @@ std::string missing(Cluster& c, Scenario const& s) {
     for (auto const& m : c.machines)
         if (m.node && c.permitted(m.self) && id_of(m.node->decision()) >= id_of(newest)) newest = m.node->decision();
     if (!newest) return "no node has a permit and a decision";
-    for (auto const& g : c.spec().groups) {
+    if (!newest->making_way.empty()) return "something makes way for a configuration";
+    for (auto const& g : newest->config->spec.groups) {
         auto const it = newest->groups.find(g.name);
         if (it == newest->groups.end()) return "group " + g.name + " has no owner";
         GroupDecision const& d = it->second;
         if (!d.wanted_online) continue;
+        if (d.maintenance_until != 0) {
+            c.probe("a group is in maintenance at the end");
+            continue;
+        }
         Machine const& m = c.machine(d.owner);
         if (!m.node || !c.permitted(d.owner)) {
             if (newest->paused[clusterd::at(other(d.owner))]) continue;  // a paused node takes nothing over
@@ -276,8 +290,11 @@ std::string missing(Cluster& c, Scenario const& s) {
         if (s.resource_trouble) continue;  // what failed too often stays failed
         bool const sticks = s.rest.sticks == static_cast<int>(clusterd::at(d.owner));
         if (sticks && newest->paused[clusterd::at(other(d.owner))]) continue;  // nobody could take it
+        std::set<std::string> held;  // with what needs it, also what a later configuration brought
+        for (auto const& name : d.held_offline)
+            if (find_by_name(newest->config->spec, name).group == &g) held.merge(with_dependents(g, name));
         for (auto const& r : g.resources)
-            if (!d.held_offline.contains(r.name) && m.running.at(r.name).truth != Truth::on) return r.name + " is not online on " + name_of(d.owner);
+            if (!held.contains(r.name) && (!m.running.contains(r.name) || m.running.at(r.name).truth != Truth::on)) return r.name + " is not online on " + name_of(d.owner);
     }
     return {};
 }
@@ -294,7 +311,8 @@ bool serviceable(Cluster const& c, Scenario const& s) {
     // With less it takes a cluster that knows itself, and stores that count.
     auto const found = c.memory.decisions.find(c.memory.committed);
     bool const disk_counts = found != c.memory.decisions.end() && found->second.decision->stores[2] == c.disk.id;
-    return disk_counts && store_counts(c, NodeIndex::a) && store_counts(c, NodeIndex::b);
+    auto const counts = [&](NodeIndex n) { return store_counts(c, n) && c.machine(n).stored; };  // one that never stored any is blank to its node
+    return disk_counts && counts(NodeIndex::a) && counts(NodeIndex::b);
 }
 
 // What the faults left behind: a worker that is about to be started again, and what was begun when the store or the disk was slow.
@@ -318,6 +336,7 @@ bool made_to_fail(Cluster const& c) {
 }
 
 void check_liveness(Cluster& c, Scenario const& s) {
+    let_settle(c, s);  // first: a write that is under way may still be lost
     if (!serviceable(c, s)) return c.probe("liveness not asked: too little is left");
     Timing const& t = c.spec().timing;
     Ns const cycle = 2 * c.conditions.disk[0].io.high, fsync = c.conditions.fsync.high;
@@ -326,7 +345,6 @@ void check_liveness(Cluster& c, Scenario const& s) {
     Ns const hung = s.resource_trouble || s.rest.sticks >= 0 || made_to_fail(c) ? 75'000 * ms : 0;
     Ns const starts = 3 * (c.conditions.start.high + c.conditions.stop.high);
     Ns const bound = t.permit_with_drift().count() * 101 / 100 + 2 * t.suspect.count() + 4 * cycle + 6 * fsync + starts + 4 * t.heartbeat.count() + 400 * ms + hung;
-    let_settle(c, s);
     Ns from = c.now;
     std::string why = "not looked at";
     std::uint64_t came_back = c.memory.came_back;
@@ -337,6 +355,9 @@ void check_liveness(Cluster& c, Scenario const& s) {
     if (!why.empty()) {
         for (auto n : {NodeIndex::a, NodeIndex::b}) c.note(c.describe(n));
         c.note(c.describe_disk());
+        for (auto const& m : c.machines)
+            c.note(std::string(name_of(m.self)) + (m.stored ? " has stored " + to_string(m.stored->id) : " has stored nothing") +
+                   (store_counts(c, m.self) ? "" : ", its store isn't listed") + "; the disk for it: " + (c.bad_front(m.self) ? c.bad_front(m.self) : "well"));
         throw Violation("5", "with " + std::string(s.rest.name) + ": after " + std::to_string(bound / ms) + " ms " + why);
     }
     c.probe("liveness reached");

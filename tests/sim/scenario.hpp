@@ -9,7 +9,7 @@ namespace clusterd::sim {
 enum class Kind : std::uint8_t {
     cut_both, cut_one_way, cut_one_link, loss, disk_fails, disk_hangs, disk_slow, store_slow, kill_worker, freeze_worker, freeze_all, kill_service,
     power_cut, leave, lose_store, resource_dies, resource_sticks, unhealthy, network_down, clock_rate, die_in_effects, command, reordered, lost_write,
-    torn_write, wall_clock, agents_lie, starts_hang, stops_hang, resource_dies_unseen, upgrade
+    torn_write, wall_clock, agents_lie, starts_hang, stops_hang, resource_dies_unseen, upgrade, apply, pause_machine
 };
 
 struct Fault {
@@ -66,6 +66,7 @@ void write_trace(std::string const& path, Scenario const& scenario, Result const
 Scenario read_trace(std::string const& path);
 
 ConfigPtr sample_config(Timing const& timing, Random* random);
+ConfigPtr other_config(Config const& first, Random& random, std::uint64_t number);  // configurations.cpp
 Timing timing_of(std::string const& profile);
 
 }  // namespace clusterd::sim

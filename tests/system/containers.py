@@ -56,6 +56,8 @@ http {{
 
 
 class World:
+    cluster = CLUSTER
+
     def __init__(self, bin_dir):
         self.bin_dir = os.path.abspath(bin_dir)
         self.run_name = f"{PREFIX}{os.getpid()}"
@@ -85,7 +87,7 @@ class World:
             node = self.nodes[name] = Machine(self.base, self.run_name, name, number, self.loops[-1].device)
             node.make_disk()
             run(["cp", "-a", stage + "/.", node.root])
-            node.write("/etc/clusterd/cluster.xml", CLUSTER)
+            node.write("/etc/clusterd/cluster.xml", self.cluster)
             if name == "alpha":  # beta is called as its machine is, by the unit's own default
                 node.write("/etc/default/clusterd", "NODE=alpha\n")
             with open(key) as file:
@@ -143,7 +145,8 @@ def say(text):
 # ---- what is looked at more than once
 
 def settled(world, owner=None):
-    """Both nodes see both nodes up, the disk healthy, and the group online on that owner (None: any, but the same). The owner."""
+    """Both nodes see both nodes up, the disk healthy (slow is what a busy machine's disk is), and the group online on that owner (None: any, but
+    the same). The owner."""
     def look():
         wanted_owner = owner or (world["alpha"].status() or {"groups": [{"owner": None}]})["groups"][0]["owner"]
         for node in world.nodes.values():
@@ -151,10 +154,10 @@ def settled(world, owner=None):
             if not status:
                 raise LabError(f"{node.name} gives no status")
             group = status["groups"][0]
-            seen = {"nodes": [each["state"] for each in status["nodes"]], "quorum": status["quorum"]["state"], "group": group["state"],
+            seen = {"nodes": [each["state"] for each in status["nodes"]], "quorum": status["quorum"]["state"].replace("slow", "ok"), "group": group["state"],
                     "owner": group["owner"], "resources": [each["state"] for each in group["resources"]]}
             links = [link["state"] for each in status["nodes"] for link in each["links"]]
-            wanted = {"nodes": ["up", "up"], "quorum": "ok", "group": "online", "owner": wanted_owner, "resources": ["online", "online"]}
+            wanted = {"nodes": ["up", "up"], "quorum": "ok", "group": "online", "owner": wanted_owner, "resources": ["online"] * len(group["resources"])}
             if seen != wanted or "down" in links or not status["leader"]:
                 raise LabError(f"{node.name} sees {seen}, links {links}, leader {status['leader']}")
         return wanted_owner
@@ -419,12 +422,12 @@ def save_logs(world, directory):
     print(f"   the nodes' journals are in {directory}", file=sys.stderr)
 
 
-def play(world, logs):
+def play(world, steps, logs):
     began = time.monotonic()
     title = "setting up"
     try:
         world.up()
-        for title, step in STEPS:
+        for title, step in steps:
             print(f"== {title}  ({time.monotonic() - began:.0f} s)", flush=True)
             step(world)
     except Exception as error:
@@ -442,6 +445,8 @@ def main():
     parser = argparse.ArgumentParser(prog="containers.sh", description="clusterd as a systemd service in two containers")
     parser.add_argument("--bin", default=os.path.join(HERE, "../../build/release/bin"))
     parser.add_argument("--logs")
+    parser.add_argument("--services", action="store_true", help="resources that are systemd units (services.py), not clusterd's own unit")
+    parser.add_argument("--fileserver", action="store_true", help="shares of Samba and nfs-ganesha (fileserver.py)")
     options = parser.parse_args()
 
     def ended(number, _):
@@ -449,10 +454,16 @@ def main():
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, ended)
     remove_leftovers()
-    world = World(options.bin)
+    world, steps = World(options.bin), STEPS
+    if options.services:
+        import services
+        world, steps = services.ServiceWorld(options.bin), services.STEPS
+    if options.fileserver:
+        import fileserver
+        world, steps = fileserver.FileWorld(options.bin), fileserver.STEPS
     result = 1
     try:
-        result = play(world, options.logs)
+        result = play(world, steps, options.logs)
     finally:
         if not world.down():
             print("FAILED: something is left of the containers", file=sys.stderr)

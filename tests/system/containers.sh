@@ -2,7 +2,9 @@
 # clusterd as a systemd service, for real: boots two containers with systemd over this machine's own files, installs clusterd in them
 # as `cmake --install` does, and plays what happens to a service: start, reload, a killed worker, stop, power cut, a hung guard.
 #
-#   sudo tests/system/containers.sh [--bin DIR] [--logs DIR]
+#   sudo tests/system/containers.sh [--services | --fileserver] [--bin DIR] [--logs DIR]
+#     --services   resources that are systemd units, instead: start, move, failures, power cut, and the guard's hold on them
+#     --fileserver shares of Samba and nfs-ganesha, instead: clients read during moves, faults and a power cut
 #     --bin DIR    bin/ of a build tree              (build/release/bin)
 #     --logs DIR   the nodes' journals, if it fails  (a new directory in /tmp)
 #
@@ -12,13 +14,13 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
 for argument; do
-  [[ $argument != -h && $argument != --help ]] || { sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0; }
+  [[ $argument != -h && $argument != --help ]] || { sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0; }
 done
 if [[ $EUID -ne 0 ]]; then
   echo "containers: it boots containers, which takes root: run 'sudo tests/system/containers.sh'." >&2
   exit 1
 fi
-for program in systemd-nspawn nginx nsenter unshare losetup ip; do
+for program in systemd-nspawn nginx nsenter unshare losetup ip smbd smbclient ganesha.nfsd nfs-cat; do
   command -v "$program" >/dev/null || { echo "containers: SKIPPED: $program is missing: run 'sudo packaging/install-deps'." >&2; exit 77; }
 done
 [[ -x /lib/systemd/systemd ]] || { echo "containers: SKIPPED: systemd is missing: run 'sudo packaging/install-deps'." >&2; exit 77; }

@@ -50,6 +50,7 @@ class Machine:
         self.address = f"10.79.0.{number}"
         self.cgroups = [os.path.join(mount, self.machine) for mount in cgroup_mounts()]
         self.nspawn = self.init = None
+        self.devices = {"/dev/quorum": quorum}  # what it sees: this machine's device
 
     # ---- its disk
 
@@ -101,7 +102,9 @@ class Machine:
                 ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc",
                  "systemd-nspawn", "-q", "-b", "-D", self.root, f"--machine={self.machine}", f"--hostname={self.name}",
                  "--register=no", "--keep-unit", f"--network-bridge={BRIDGE}", "--console=pipe", "--link-journal=no",
-                 "--resolv-conf=off", "--timezone=off", "--capability=all", f"--bind={self.quorum}:/dev/quorum"],
+                 "--resolv-conf=off", "--timezone=off", "--capability=all",
+                 "--system-call-filter=open_by_handle_at",  # what nfs-ganesha opens files with
+                 *(f"--bind={there}:{here}" for here, there in self.devices.items())],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=before, start_new_session=True,
                 env=environment({"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1", "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"}))
         self.init = identity(wait_for(f"{self.name}'s systemd", self._find_init))

@@ -331,6 +331,35 @@ Result<Done> GuardClient::disown_address(std::string const& resource, std::strin
     }));
 }
 
+Result<Done> GuardClient::own_cgroup(std::string const& resource, std::string const& path, bool to_start) {
+    return done_or_error(impl_->ask(Message::own_cgroup, [&](Packer& p) {
+        p.text(resource.c_str());
+        p.text(path.c_str());
+        p.number(to_start ? 1 : 0);
+    }));
+}
+
+Result<Done> GuardClient::disown_cgroup(std::string const& resource, std::string const& path) {
+    return done_or_error(impl_->ask(Message::disown_cgroup, [&](Packer& p) {
+        p.text(resource.c_str());
+        p.text(path.c_str());
+    }));
+}
+
+Result<Done> GuardClient::own_mount(std::string const& resource, std::string const& point, unsigned major, unsigned minor, bool to_start) {
+    return done_or_error(impl_->ask(Message::own_mount, [&](Packer& p) {
+        p.text(resource.c_str());
+        p.text(point.c_str());
+        p.number(major);
+        p.number(minor);
+        p.number(to_start ? 1 : 0);
+    }));
+}
+
+Result<Done> GuardClient::disown_mount(std::string const& resource) {
+    return done_or_error(impl_->ask(Message::disown_mount, [&](Packer& p) { p.text(resource.c_str()); }));
+}
+
 Result<int> GuardClient::host(std::string const& name) {
     Answer const answer = impl_->ask(Message::host, [&](Packer& p) { p.text(name.c_str()); });
     if (answer.failed) return Error{answer.error};
@@ -344,6 +373,13 @@ Result<Done> GuardClient::kill_host(std::string const& name) {
 
 Result<Done> GuardClient::emergency_stop() {
     return done_or_error(impl_->ask(Message::emergency_stop, [](Packer& p) { p.text("the worker asks for it"); }));
+}
+
+Result<int> GuardClient::watchdog(std::string const& path, int seconds) {
+    return number_or_error(impl_->ask(Message::watchdog, [&](Packer& p) {
+        p.text(path.c_str());
+        p.number(static_cast<std::uint32_t>(seconds));
+    }));
 }
 
 void GuardClient::permit_began() {

@@ -65,12 +65,23 @@ public:
     virtual Result<Done> disown_address(std::string const& resource, std::string const& address_with_prefix,
                                         std::string const& interface);
 
+    // A systemd unit's cgroup ("/system.slice/nginx.service"), named before the unit is started: counted and killed with the resource's
+    // own processes, at an emergency stop and by the sweep of the next start. One a resource. `to_start`: it is about to be started, which is
+    // refused without a permit; else it was found running, and the guard ends it where there is none.
+    virtual Result<Done> own_cgroup(std::string const& resource, std::string const& path, bool to_start);
+    virtual Result<Done> disown_cgroup(std::string const& resource, std::string const& path);
+    // A filesystem on that device: shut down and unmounted by an emergency stop and by the next start's sweep, wherever it is mounted.
+    virtual Result<Done> own_mount(std::string const& resource, std::string const& point, unsigned major, unsigned minor, bool to_start);
+    virtual Result<Done> disown_mount(std::string const& resource);
+
     // ---- for the worker
     virtual Result<int> host(std::string const& name);  // starts it if need be; returns a connected SOCK_SEQPACKET fd to it
     virtual Result<Done> kill_host(std::string const& name);
     virtual Result<Done> emergency_stop();  // answered when done; error names what can't be proven stopped
     // After the permit in the shared memory (guard/shared.hpp) went from none to valid; renewals need no call.
     virtual void permit_began();
+    // Arms the watchdog device (empty path: disarms it): the machine is reset `seconds` after the guard no longer feeds it. Its time-out.
+    virtual Result<int> watchdog(std::string const& path, int seconds);
     virtual void ready();                               // sd_notify READY=1
     virtual void status_line(std::string const& text);  // sd_notify STATUS=
     virtual void left();                                // the clean leave is complete: the guard ends with 0

@@ -1,55 +1,20 @@
 """The address gate and the guard, where they alone stand between a client and two owners: everything of ours frozen, its rules flushed by
 others, workers killed and stopped at random moments."""
-import json
 import os
 import random
 import signal
 import subprocess
 
 import config
+from helper import Helper
 from runner import PERMIT_MS, SILENCE_MARGIN_MS, scenario
-from tools import boot_ms, dies_with_us, end_process, environment, identity, wait_for
+from tools import boot_ms, dies_with_us, end_process, identity, wait_for
 
-HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SEED = 20240511  # of the random moments; a failure names it
 QUICK_MS = 3200  # a worker that lived so long didn't die soon, to its guard
 
 
 # ---- everything frozen
-
-class Helper:
-    """A Python program of the lab's in a namespace of it, while the block runs."""
-
-    def __init__(self, lab, holder, name, arguments):
-        self.path = os.path.join(lab.base, f"{name}.jsonl")
-        self.log = os.path.join(lab.base, f"{name}.log")
-        if os.path.exists(self.path):
-            os.unlink(self.path)
-        with open(self.log, "w") as log:
-            self.process = subprocess.Popen(["nsenter", "-t", str(holder[0]), "-n", "--", "python3", "-B", os.path.join(HERE, name), *arguments(self.path)],
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=dies_with_us, env=environment())
-        lab.reap_later(self.process)
-
-    def __enter__(self):
-        def there():
-            if self.process.poll() is not None:
-                with open(self.log) as log:
-                    raise RuntimeError(f"{self.log}: {log.read().strip()}")
-            return os.path.exists(self.path) and os.path.getsize(self.path) > 0
-        wait_for(f"{self.path} to be written", there, limit=20)
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-
-    def lines(self):
-        with open(self.path) as file:
-            return [json.loads(line) for line in file if line.endswith("\n")]
-
-    def whole(self):
-        with open(self.path) as file:
-            return json.load(file)
 
 
 @scenario(ipv6=True, announce=100)

@@ -1,6 +1,8 @@
 """Our own processes and the service's: killed, frozen, stopped, restarted; and what they cost."""
 import os
+import signal
 
+import config
 from runner import PERMIT_MS, scenario
 from tools import boot_ms, wait_for
 
@@ -168,3 +170,29 @@ def reloaded(run):
         run.settled("alpha")
         run.expect(run.alpha.the("clusterd").pid == guard, "the guard has another pid")
         run.judge(probe, lost=0, only_by="alpha")
+
+
+@scenario()
+def maintenance_leaves_alone(run):
+    """A group in maintenance: nginx killed stays down and nothing moves; status says so; with the maintenance over it is back here, and no
+    failover was counted. A power cut is taken over from all the same, and ends it."""
+    run.start_both()
+    with run.watching() as probe:
+        run.expect(run.beta.ctl("maintenance", "on", "web", "--for", "10min").returncode == 0, "maintenance on failed")
+        os.kill(next(each.pid for each in run.alpha.processes("nginx") if config.is_master(each)), signal.SIGKILL)
+        wait_for("the server to be seen failed", lambda: any(r["name"] == "web-server" and r["state"] != "online" for r in run.web(run.alpha)["resources"]), limit=30)
+        told = run.alpha.ctl("status").stdout
+        run.expect("is in maintenance until" in told and "maintenance off web" in told, f"status doesn't say it: {told}")
+        wait_for("it to be looked at again and left alone", lambda: any("left as it is" in line for line in run.alpha.ctl("events").stdout.splitlines()), limit=30)
+        run.expect(run.web(run.beta)["owner"] == "alpha" and not run.beta.runs_service(), "something moved")
+        run.expect(run.beta.ctl("maintenance", "off", "web").returncode == 0, "maintenance off failed")
+        run.settled("alpha")
+        run.judge(probe, only_by="alpha")
+    run.alpha.ctl("maintenance", "on", check=True)
+    with run.watching() as probe:
+        when = run.alpha.power_cut()
+        probe.wait_served(by="beta", since=when)
+        run.judge(probe)
+    run.alpha.power_on()
+    run.settled("beta")
+    run.expect(not any(g["maintenance"] for g in run.view(run.beta)["groups"]), "it is in maintenance still")

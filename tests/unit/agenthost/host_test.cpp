@@ -99,9 +99,14 @@ protected:
                                  },
                                  .agent = [this](HealthSpec const&, ResourceSpec const&, GuardClient&, GuardEvents&) -> AgentPtr {
                                      return std::make_unique<TestAgent>(*this);
-                                 }};
+                                 },
+                                 .resources = [this](std::size_t n) { resources_told = n; },
+                                 .stuck_after = seconds(2)};
         host = std::make_unique<AgentHost>("test", ends[1], guard, events, std::move(makers));
-        thread = std::thread([this] { host->run(); });
+        thread = std::thread([this] {
+            host->run();
+            over = true;
+        });
     }
     ~Host() override {
         door.let_all();
@@ -149,7 +154,8 @@ protected:
     }
 
     Door door, check_door;
-    std::atomic<bool> throws{false};
+    std::atomic<bool> throws{false}, over{false};
+    std::atomic<std::size_t> resources_told{0};
     std::mutex mutex;
     std::vector<std::string> calls;
     std::function<void(DriverOutcome)> last_context;
@@ -243,6 +249,31 @@ TEST_F(Host, ACheckThatHangsIsUnknownOnceAndNotStartedAgain) {
     ASSERT_TRUE(check_door.wait_for(1));
     check_door.let_all();
     EXPECT_EQ(next<host::HealthSeen>()->result, Health::ok) << "the late result is dropped, the next run counts";
+}
+
+TEST_F(Host, ACheckThatNeverComesBackEndsTheHostAlsoWhereItIsNotWantedAnyMore) {
+    say(host::Configure{resource("one", milliseconds(20), milliseconds(50))});
+    say(host::Checks{"one", true});
+    ASSERT_TRUE(next<host::HealthSeen>());
+    EXPECT_FALSE(over) << "not at once";
+    say(host::Checks{"one", false});
+    for (int i = 0; i < 4000 && !over; ++i) usleep(5'000);
+    EXPECT_TRUE(over);
+    EXPECT_EQ(resources_told, 1u);
+}
+
+TEST_F(Host, WhileAnActionRunsACheckThatNeverComesBackWaits) {
+    say(host::Configure{resource("one", milliseconds(20), milliseconds(50))});
+    act(1, ActionKind::start);
+    ASSERT_TRUE(door.wait_for(1));
+    say(host::Checks{"one", true});
+    ASSERT_TRUE(next<host::HealthSeen>());
+    EXPECT_FALSE(hear(4000)) << "longer than a check is waited for";
+    EXPECT_FALSE(over);
+    door.let_all();
+    EXPECT_TRUE(next<host::ActionDone>());
+    for (int i = 0; i < 6000 && !over; ++i) usleep(5'000);
+    EXPECT_TRUE(over);
 }
 
 TEST_F(Host, ANewWorkerIsToldWhereAllStandsAndNothingOfBefore) {

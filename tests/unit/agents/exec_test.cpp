@@ -61,6 +61,27 @@ TEST_F(Exec, NotDoneInTimeItIsUnknownAndKilled) {
     EXPECT_EQ(guard_.running(), 0u);
 }
 
+TEST_F(Exec, OneThatCantBeKilledIsntStartedAgainBesideItself) {
+    HealthSpec h;
+    h.type = "exec";
+    h.attributes = {{"command", "/bin/sleep 1000"}};
+    ResourceSpec r;
+    r.name = "web";
+    auto const agent = make_agent(h, r, guard_, events_);
+    guard_.in_the_kernel = true;
+    EXPECT_EQ(agent->check(within(50)).message, "/bin/sleep wasn't done in time; it was killed");
+    for (int i = 0; i < 3; ++i) {
+        CheckOutcome const outcome = agent->check(within(50));
+        EXPECT_EQ(outcome.result, Health::unknown);
+        EXPECT_NE(outcome.message.find("can't be ended, even by SIGKILL"), std::string::npos) << outcome.message;
+    }
+    EXPECT_EQ(guard_.roles.size(), 1u);
+    guard_.in_the_kernel = false;  // the device answers again: the signal that was pending ends it
+    ASSERT_TRUE(guard_.signal("web", guard_.roles[0], SIGKILL));
+    EXPECT_EQ(agent->check(within(200)).message, "/bin/sleep wasn't done in time; it was killed") << "run again";
+    EXPECT_EQ(guard_.roles.size(), 2u);
+}
+
 TEST_F(Exec, EndedByASignalItIsUnknown) {
     CheckOutcome const outcome = check("/bin/sh -c 'kill -9 $$'");
     EXPECT_EQ(outcome.result, Health::unknown);

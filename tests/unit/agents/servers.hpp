@@ -141,7 +141,7 @@ public:
         if (pid == 0) {
             dup2(request.output_fd, 1);
             dup2(request.output_fd, 2);
-            execve(argv[0], argv.data(), env.data());
+            execvpe(argv[0], argv.data(), env.data());
             int const e = errno;
             [[maybe_unused]] ssize_t const n = write(errors[1], &e, sizeof e);
             _exit(127);
@@ -175,7 +175,7 @@ public:
         std::lock_guard lock(mutex_);
         auto const it = running_.find(resource + " " + role);
         if (it == running_.end()) return Error{"no such process"};
-        kill(it->second, signal);
+        if (!in_the_kernel) kill(it->second, signal);
         return Done{};
     }
     Result<std::vector<ProcessInfo>> processes(std::string const&) override {
@@ -191,6 +191,7 @@ public:
         return running_.size();
     }
     std::atomic<bool> refuse{false};
+    std::atomic<bool> in_the_kernel{false};  // where no signal reaches them, as it seems
     std::vector<std::string> roles;
     std::vector<ProcessInfo> known;
     int alive = 0;

@@ -363,13 +363,13 @@ TEST(Api, TooLargeIsRefused) {
     Raw const header(daemon.socket());
     header.send("GET /v1/status HTTP/1.1\r\nX: " + std::string(9000, 'x') + "\r\n\r\n");
     EXPECT_THAT(header.rest(), HasSubstr("HTTP/1.1 431"));
-    EXPECT_EQ(request(daemon.socket(), "POST", "/v1/commands", std::string(1024 * 1024 + 1, ' ')).status, 413);
+    EXPECT_EQ(request(daemon.socket(), "POST", "/v1/commands", std::string(ApiLimits{}.body_bytes + 1, ' ')).status, 413);
     // Nothing is set aside for a body that is only announced.
     Raw const announced(daemon.socket());
     announced.send("POST /v1/commands HTTP/1.1\r\nContent-Length: 999999999999\r\n\r\n");
     EXPECT_THAT(announced.rest(), HasSubstr("HTTP/1.1 413"));
     EXPECT_EQ(
-        request(daemon.socket(), "POST", "/v1/commands", R"({"verb":"online","target":"web"})" + std::string(1000 * 1024, ' '))
+        request(daemon.socket(), "POST", "/v1/commands", R"({"verb":"online","target":"web"})" + std::string(ApiLimits{}.body_bytes - 1024, ' '))
             .status,
         202);
 }
@@ -397,13 +397,23 @@ TEST(Api, SlowAndSilentClientsAreHungUpOn) {
 TEST(Api, ConnectionsAreBounded) {
     ApiLimits limits;
     limits.connections = 4;
+    limits.farewell = 20s;
     FakeDaemon daemon(limits);
     std::vector<std::unique_ptr<Raw>> held;
     for (int i = 0; i < 4; ++i) {
         held.push_back(std::make_unique<Raw>(daemon.socket()));
         ASSERT_TRUE(held.back()->connected);
     }
-    EXPECT_EQ(request(daemon.socket(), "GET", "/v1/status").status, 503);
+    // Who is turned away hears why, however slowly he asks: the answer is there before the question.
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(request(daemon.socket(), "GET", "/v1/status").status, 503);
+    Raw const late(daemon.socket());
+    auto const refused_by = std::chrono::steady_clock::now() + 20s;
+    while (daemon.on_loop([&] { return daemon.server().counters().refused_full; }) < 4 && std::chrono::steady_clock::now() < refused_by)
+        std::this_thread::yield();
+    EXPECT_TRUE(late.send("GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n")) << "it is closed only once he has asked";
+    bool closed = false;
+    EXPECT_THAT(late.rest(&closed), HasSubstr("too many connections"));
+    EXPECT_TRUE(closed);
     held.pop_back();
     auto const deadline = std::chrono::steady_clock::now() + 20s;
     long status = 503;

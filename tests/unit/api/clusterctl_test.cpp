@@ -1,18 +1,14 @@
 // clusterctl as a process against a fake daemon: exit codes, what goes to stdout and stderr, and the contract's JSON.
-#include "fake_daemon.hpp"
+#include "tool_process.hpp"
 
 #include "clusterd/wire/status.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fcntl.h>
-#include <poll.h>
-#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <csignal>
 #include <fstream>
@@ -28,111 +24,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::StartsWith;
-
-struct Ran {
-    int code = -1;
-    std::string out, err;
-};
-
-// A clusterctl under way; ended and collected at the latest when this goes.
-class Process {
-public:
-    Process(std::vector<std::string> arguments, std::string const& input, std::vector<std::string> environment) {
-        int in[2], out[2], err[2];
-        if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0)
-            throw std::runtime_error("pipe2");
-        arguments.insert(arguments.begin(), BINARY_DIR "/bin/clusterctl");
-        environment.insert(environment.end(), {"PATH=/usr/bin:/bin", "TZ=UTC", "LC_ALL=C.UTF-8"});
-        auto const pointers = [](std::vector<std::string>& strings) {
-            std::vector<char*> p;
-            for (auto& s : strings) p.push_back(s.data());
-            p.push_back(nullptr);
-            return p;
-        };
-        posix_spawn_file_actions_t actions;
-        posix_spawn_file_actions_init(&actions);
-        posix_spawn_file_actions_adddup2(&actions, in[0], 0);
-        posix_spawn_file_actions_adddup2(&actions, out[1], 1);
-        posix_spawn_file_actions_adddup2(&actions, err[1], 2);
-        int const failed =
-            posix_spawn(&pid_, arguments[0].c_str(), &actions, nullptr, pointers(arguments).data(), pointers(environment).data());
-        posix_spawn_file_actions_destroy(&actions);
-        for (int const fd : {in[0], out[1], err[1]}) close(fd);
-        [[maybe_unused]] ssize_t const written = write(in[1], input.data(), input.size());
-        close(in[1]);
-        out_ = out[0];
-        err_ = err[0];
-        if (failed != 0) throw std::runtime_error("can't start " + arguments[0]);
-    }
-    ~Process() {
-        if (pid_ > 0) {
-            kill(pid_, SIGKILL);
-            waitpid(pid_, nullptr, 0);
-        }
-        close(out_);
-        close(err_);
-    }
-    Process(Process const&) = delete;
-    Process& operator=(Process const&) = delete;
-
-    void signal(int number) const { kill(pid_, number); }
-    // False: `text` wasn't on stdout within 30 s.
-    bool says(std::string_view text) {
-        auto const deadline = std::chrono::steady_clock::now() + 30s;
-        while (ran_.out.find(text) == std::string::npos) {
-            if (std::chrono::steady_clock::now() >= deadline || !collect()) return ran_.out.find(text) != std::string::npos;
-        }
-        return true;
-    }
-    Ran end() {
-        while (collect()) {
-        }
-        int status = 0;
-        waitpid(pid_, &status, 0);
-        pid_ = -1;
-        ran_.code = WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-        return ran_;
-    }
-
-private:
-    bool collect() {
-        pollfd fds[2] = {{out_open_ ? out_ : -1, POLLIN, 0}, {err_open_ ? err_ : -1, POLLIN, 0}};
-        if (!out_open_ && !err_open_) return false;
-        if (poll(fds, 2, 30'000) <= 0) return false;
-        auto const take = [](pollfd const& p, std::string& to, bool& open) {
-            if (p.revents == 0) return;
-            char buffer[4096];
-            ssize_t const n = read(p.fd, buffer, sizeof buffer);
-            if (n <= 0) open = false;
-            if (n > 0) to.append(buffer, static_cast<std::size_t>(n));
-        };
-        take(fds[0], ran_.out, out_open_);
-        take(fds[1], ran_.err, err_open_);
-        return true;
-    }
-    pid_t pid_ = -1;
-    int out_ = -1, err_ = -1;
-    bool out_open_ = true, err_open_ = true;
-    Ran ran_;
-};
-
-Ran run(std::vector<std::string> arguments, std::string const& input = "", std::vector<std::string> environment = {}) {
-    Process p(std::move(arguments), input, std::move(environment));
-    return p.end();
-}
-
-// Plays `updates` for every command, one after the other, once it was given.
-void play(FakeDaemon& daemon, std::vector<std::pair<Outcome, std::string>> updates) {
-    daemon.on_loop([&] {
-        daemon.backend.on_submit = [&daemon, updates](Command const& c) {
-            for (auto const& u : updates) daemon.loop().post([&daemon, u, id = c.id] { daemon.update(id, u.first, u.second); });
-        };
-    });
-}
-
-Command last_given(FakeDaemon& daemon) {
-    return daemon.on_loop([&] { return daemon.backend.given.empty() ? Command{} : daemon.backend.given.back(); });
-}
 
 TEST(Clusterctl, HelpAndVersionAreNoErrors) {
     EXPECT_EQ(run({"--help"}).code, 0);
@@ -265,6 +156,8 @@ TEST(Clusterctl, EveryVerbIsGivenAsItWasTyped) {
                            {{"offline", "web-ip"}, {"", Verb::offline, "web-ip", "", false, false, "u"}},
                            {{"fail", "web-ip"}, {"", Verb::fail, "web-ip", "", false, false, "u"}},
                            {{"pause", "alpha", "--drain"}, {"", Verb::pause, "alpha", "", true, false, "u"}},
+                           {{"maintenance", "on", "web", "--for", "30min"}, {"", Verb::maintenance, "web", "", false, false, "u", nullptr, true, 1'800'000}},
+                           {{"maintenance", "off"}, {"", Verb::maintenance, "", "", false, false, "u", nullptr, false, 0}},
                            {{"resume", "alpha", "--failback"}, {"", Verb::resume, "alpha", "", false, true, "u"}}}) {
         auto arguments = c.arguments;
         arguments.insert(arguments.end(), {"--socket", daemon.socket()});
@@ -363,6 +256,43 @@ TEST(Clusterctl, CheckNeedsNoDaemon) {
     EXPECT_EQ(run({"check", "/nonexistent.xml"}).code, 1);
     EXPECT_EQ(run({"check", "/"}).code, 1);
     EXPECT_EQ(run({"check", "/dev/zero"}).code, 1);
+}
+
+TEST(Clusterctl, CheckWarnsOfOcfAgentsWhoseWorkOutlivesAPermit) {
+    FakeDaemon daemon;  // for its directory only
+    std::string const file = daemon.directory() + "/cluster.xml";
+    auto const said_of = [&file](std::string const& agent) {
+        std::ofstream(file) << R"(<cluster name="shop" version="1">
+  <node name="alpha"> <link address="192.168.50.1"/> </node>
+  <node name="beta">  <link address="192.168.50.2"/> </node>
+  <group name="web"> <ocf name="o" agent=")" << agent << R"("/> </group>
+</cluster>)" << std::flush;
+        Ran const ran = run({"check", file});
+        EXPECT_EQ(ran.code, 0) << ran.err;
+        return ran.err;
+    };
+    EXPECT_THAT(said_of("heartbeat:IPaddr2"), AllOf(HasSubstr(file + ":4: "), HasSubstr("isn't silenced")));
+    EXPECT_THAT(said_of("ocf:heartbeat:Filesystem"), HasSubstr("both nodes may then write"));
+    EXPECT_THAT(said_of("heartbeat:Dummy"), AllOf(Not(HasSubstr("isn't silenced")), Not(HasSubstr("may then write"))));
+}
+
+TEST(Clusterctl, AgentsAreTriedByHandWithoutADaemon) {
+    Ran const well = run({"agent", "try", "exec", "command=/bin/echo all well", "--socket", "/nonexistent"});
+    EXPECT_EQ(well.code, 0) << well.err;
+    EXPECT_THAT(well.out, AllOf(StartsWith("ok "), HasSubstr("all well")));
+    EXPECT_EQ(run({"agent", "try", "exec", "command=/bin/sh -c 'exit 1'"}).code, 0);
+    Ran const failed = run({"--json", "agent", "try", "exec", "command=/bin/sh -c 'echo \"bad\"; exit 2'"});
+    EXPECT_EQ(failed.code, 1);
+    EXPECT_THAT(failed.out, AllOf(HasSubstr(R"("result":"failed")"), HasSubstr(R"("message":"bad")"), HasSubstr("latency_us")));
+    Ran const late = run({"agent", "try", "exec", "command=/bin/sleep 60", "timeout=100ms"});
+    EXPECT_EQ(late.code, 1);
+    EXPECT_THAT(late.out, StartsWith("unknown "));
+    Ran const wrong = run({"agent", "try", "http", "ulr=http://127.0.0.1/"});
+    EXPECT_EQ(wrong.code, 2);
+    EXPECT_THAT(wrong.err, AllOf(HasSubstr("unknown attribute 'ulr'; did you mean \"url\"?"), HasSubstr("attribute 'url' is missing")));
+    EXPECT_EQ(run({"agent", "try", "process"}).code, 2);
+    EXPECT_EQ(run({"agent", "try", "htp"}).code, 2);
+    EXPECT_EQ(run({"agent", "try", "load", "\"/><x y="}).code, 2);
 }
 
 TEST(Clusterctl, KeyIsWrittenOnceAndForTheOwnerOnly) {

@@ -161,24 +161,34 @@ TEST(Timing, TheRequiredInequalityIsAnErrorTheWantedOneAWarning) {
     EXPECT_NE(told(parse_config(cluster("<timing suspect='149ms'/>"), "f")).find("less than three heartbeats"), std::string::npos);
 }
 
+TEST(Watchdog, ItsTimeOutIsInWholeSecondsAndLongerThanThePermit) {
+    EXPECT_EQ(parse_config(cluster("<watchdog device='/dev/watchdog0'/>"), "f").spec->watchdog, (WatchdogSpec{"/dev/watchdog0", 2s}));
+    EXPECT_EQ(parse_config(cluster("<timing permit='1500ms'/><watchdog device='/dev/watchdog'/>"), "f").spec->watchdog.timeout, 3s);
+    EXPECT_EQ(parse_config(cluster("<watchdog device='/dev/watchdog' timeout='10s'/>"), "f").spec->watchdog.timeout, 10s);
+    EXPECT_NE(told(parse_config(cluster("<watchdog device='/dev/watchdog' timeout='1500ms'/>"), "f")).find("watchdogs count whole seconds; 1500ms"), std::string::npos);
+    EXPECT_NE(told(parse_config(cluster("<watchdog device='/dev/watch dog'/>"), "f")).find("a path without blanks"), std::string::npos);
+    EXPECT_NE(told(parse_config(cluster("<watchdog timeout='5s'/>"), "f")).find("attribute 'device' is missing"), std::string::npos);
+    EXPECT_FALSE(parse_config(cluster("<watchdog device='/dev/watchdog'/><watchdog device='/dev/watchdog1'/>"), "f").spec);
+    EXPECT_EQ(parse_config(cluster(""), "f").spec->watchdog, WatchdogSpec{});
+}
+
 TEST(Warnings, LeaveTheConfigurationValid) {
     auto const result = parse_config(
         "<cluster name='c'>\n<node name='alpha'><link address='::1'/></node>\n"
         "<node name='beta'><link address='::1' port='7781'/></node>\n"
-        "<group name='g' priority='3' apart='h' after='h'><process name='p' command='/bin/a | /bin/b "
+        "<group name='g' priority='3' apart='h' after='h' preferred='alpha'><process name='p' command='/bin/a | /bin/b "
         "--password=swordfish'/></group>\n"
-        "<group name='h'/></cluster>",
+        "<group name='h' preferred='alpha'/></cluster>",
         "f.xml");
     EXPECT_TRUE(result.spec);
     EXPECT_EQ(result.spec->groups[0].after, "h");
     EXPECT_EQ(told(result),
               "f.xml:1: warning: <cluster>: there is no <quorum disk=\"...\"/>; without it no node takes over by itself when the "
               "other is lost\n"
-              "f.xml:4: warning: <group name=\"g\">: attribute 'priority' is checked, but not acted on by this version\n"
-              "f.xml:4: warning: <group name=\"g\">: attribute 'apart' is checked, but not acted on by this version\n"
-              "f.xml:4: warning: <group name=\"g\">: attribute 'after' is checked, but not acted on by this version\n"
               "f.xml:4: warning: <process name=\"p\">: attribute 'command' has the word \"|\", which only a shell understands, and "
               "none is run; use sh -c '...' where that is meant\n"
+              "f.xml:4: warning: <group name=\"g\">: attribute 'apart': both groups prefer alpha; the one that is placed second starts "
+              "on the other node\n"
               "f.xml:5: warning: <group name=\"h\">: a group without resources does nothing\n");
     auto const secret = parse_config(group("<process name='p' command='/bin/b --password=swordfish'/>"), "f.xml");
     EXPECT_TRUE(secret.spec);
@@ -227,6 +237,14 @@ TEST(Robustness, NoOneByteOfAnExampleCrashesIt) {
         ASSERT_FALSE(cut.spec);
         ASSERT_FALSE(cut.problems.empty());
     }
+}
+
+TEST(Disks, AFilesystemThatDoesntDependOnItsDiskIsWarnedOf) {
+    std::string const both = R"(<disk name="d" device="/dev/sdb"/><filesystem name="f" device="/dev/sdb" mount="/srv/f" type="xfs" protection="permit")";
+    auto const alone = parse_config(test::group(both + "/>"), "f");
+    EXPECT_TRUE(alone.spec);
+    EXPECT_NE(test::told(alone).find("it is on the disk \"d\" and doesn't depend on it; say depends=\"d\""), std::string::npos) << test::told(alone);
+    EXPECT_EQ(test::told(parse_config(test::group(both + " depends=\"d\"/>"), "f")), "");
 }
 
 }  // namespace

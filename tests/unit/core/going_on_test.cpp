@@ -63,8 +63,10 @@ TEST(GoingOn, TheIncarnationsThatAreOverStayOver) {
         late.from = b;
         late.incarnation = over;
         late.echo = {p.c.machine(a).incarnation, p.c.clock(a)};
+        Term const term = p.c.machine(a).resume.joined_term;
         (void)p.c.machine(a).node->step(p.c.now_at(a), event::HeartbeatReceived{late, 0});
         p.run(2 * s);
+        EXPECT_EQ(p.c.machine(a).resume.joined_term, term) << "left and joined anew";
         EXPECT_EQ(p.c.machine(a).resume.role, Role::joined);
         return true;
     });

@@ -29,7 +29,7 @@ struct Waiting : Office {
     // What the one who gave it is told now; the last word decides.
     effect::CommandUpdate look() {
         Effects out;
-        operations.observe({spec, &decision, known(), now}, out);
+        operations.observe({spec, &decision, known(), now, config}, out);
         effect::CommandUpdate last{"1", Outcome::running, {}};
         progress.clear();
         for (auto const& e : out) {
@@ -39,6 +39,7 @@ struct Waiting : Office {
         return last;
     }
     Outcome outcome() { return look().outcome; }
+    ConfigPtr config = std::make_shared<Config>();
     Operations operations;
     std::vector<std::string> progress;
 };

@@ -78,7 +78,7 @@ struct Bench {
 
     void reconcile() {
         Effects out;
-        reconciler.reconcile(now(), rights, &decision, out);
+        reconciler.reconcile(now(), rights, &decision, decision.making_way, out);
         take(out);
     }
     // Reconciles and answers until nothing is under way any more but what is held back.

@@ -217,7 +217,7 @@ TEST(Orders, ThatWereGivenBeforeThisWorkerStartedAreNotObeyed) {
     Bench bench(never_restarted());
     for (auto const* name : {"disk", "data", "ip", "server", "docs"}) bench.truth[name] = ResourceState::online;
     Effects out;
-    bench.reconciler.reconcile(bench.now(), {}, nullptr, out);  // everything is found out before any decision is known
+    bench.reconciler.reconcile(bench.now(), {}, nullptr, {}, out);  // everything is found out before any decision is known
     bench.take(out);
     for (auto const& probe : std::vector(bench.pending)) {
         bench.tell(probe.resource, probe.action, ResourceState::online);

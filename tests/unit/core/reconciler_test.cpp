@@ -140,11 +140,11 @@ TEST(Reconciler, PutsAGroupOnlineAgainWhenItsMoveIsCalledOff) {
 TEST(Reconciler, StartsNothingWithoutADecision) {
     Bench bench(web_spec());
     Effects out;
-    bench.reconciler.reconcile(bench.now(), bench.rights, nullptr, out);
+    bench.reconciler.reconcile(bench.now(), bench.rights, nullptr, {}, out);
     bench.take(out);
     for (auto const& probe : std::vector(bench.pending)) bench.answer(probe);
     out.clear();
-    bench.reconciler.reconcile(bench.now(), bench.rights, nullptr, out);
+    bench.reconciler.reconcile(bench.now(), bench.rights, nullptr, {}, out);
     EXPECT_THAT(out, IsEmpty());
 }
 

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 
 #include <fstream>
+#include <iterator>
 
 namespace clusterd {
 namespace {
@@ -115,6 +116,66 @@ TEST_F(WithAgents, AHostThatHangsIsKilledAndItsActionsAreUnknown) {
     EXPECT_EQ(state_after(6, ActionKind::start, "one"), ResourceState::online) << "in a new one";
     EXPECT_NE(guard.pid("drivers"), hung);
     EXPECT_TRUE(events.empty());
+}
+
+TEST_F(WithAgents, OneThatCantBeKilledIsReplacedAndOnlyWhatHangsInItIsLeftAlone) {
+    resource("one");
+    resource("two");
+    begin(guard);
+    EXPECT_EQ(state_after(1, ActionKind::start, "two"), ResourceState::online);
+    pid_t const hung = guard.pid("drivers");
+    kill(hung, SIGSTOP);
+    guard.unkillable = true;
+    act(2, ActionKind::probe, "one", 300);
+    ASSERT_TRUE(answer(2, "one"));
+    // What is asked before the old one is given up is told to be unknown, and asked again by the core.
+    ASSERT_TRUE(until([&] { return guard.pid("drivers") != 0 && guard.pid("drivers") != hung; }));
+    EXPECT_EQ(state_after(3, ActionKind::stop, "two"), ResourceState::offline) << "by another host";
+    EXPECT_NE(guard.pid("drivers"), hung);
+    EXPECT_EQ(kill(hung, 0), 0) << "the old one is there (else this shows nothing)";
+    for (ActionKind kind : {ActionKind::probe, ActionKind::start, ActionKind::kill}) {
+        act(4, kind, "one");
+        auto const unknown = answer(4, "one");
+        ASSERT_TRUE(unknown);
+        EXPECT_EQ(unknown->state, ResourceState::unknown);
+        EXPECT_EQ(unknown->message, "agent host drivers can't be killed; the state of one is found out once that has ended");
+    }
+    pid_t const second = guard.pid("drivers");
+    hosts->host_gone("drivers");
+    act(5, ActionKind::probe, "one");
+    EXPECT_EQ(answer(5, "one")->state, ResourceState::unknown) << "it was another host that ended";
+    hosts->host_gone("drivers~" + std::to_string(hung));
+    EXPECT_EQ(state_after(6, ActionKind::probe, "one"), ResourceState::offline);
+    EXPECT_EQ(guard.pid("drivers"), second);
+    EXPECT_EQ(kills(), 1);
+}
+
+TEST_F(WithAgents, AHostThatLeaksEndsAndChecksGoOn) {
+    if (SANITIZED) GTEST_SKIP() << "a sanitizer's own memory is beyond any limit";
+    guard.preload = std::string(BINARY_DIR) + "/bin/lab-harm.so";
+    std::string const orders = directory + "/harm";
+    setenv("CLUSTERD_TEST_HARM", orders.c_str(), 1);
+    guard.said_in = directory + "/said";
+    guard.memory = 128u << 20;
+    Listener listener;
+    resource("one").health = {listener.check()};
+    resource("two", {{"start-delay", "1ms"}});
+    begin(guard);
+    hosts->perform(effect::Checks{"one", true});
+    ASSERT_TRUE(until([&] { return health_results("one") >= 2; }));
+    pid_t const drivers = guard.pid("drivers"), checks = guard.pid("checks");
+    std::ofstream(orders) << "checks leak 16";
+    ASSERT_TRUE(until([&] { return guard.pid("checks") != checks; })) << "it never ended";
+    std::ifstream file(guard.said_in);
+    std::string said((std::istreambuf_iterator<char>(file)), {});
+    EXPECT_NE(said.find("cluster-agent checks: it has used up the 128 MiB of memory that an agent host may have"), std::string::npos) << said;
+    std::filesystem::remove(orders);
+    events.clear();
+    EXPECT_TRUE(until([&] { return health_results("one") >= 3; })) << "the next one goes on";
+    EXPECT_EQ(state_after(9, ActionKind::start, "two"), ResourceState::online);
+    EXPECT_EQ(guard.pid("drivers"), drivers) << "the other host isn't concerned";
+    EXPECT_EQ(kills(), 0);
+    unsetenv("CLUSTERD_TEST_HARM");
 }
 
 TEST_F(WithAgents, AHostThatDiesIsReplacedAndWhatItWatchedIsFoundOutAgain) {

@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,6 +33,7 @@ public:
     ~HostGuard() override {
         ask([this] {
             for (auto& [name, h] : hosts_) end(h);
+            for (Host& h : left_) end(h);
         });
         {
             std::lock_guard lock(mutex_);
@@ -54,12 +56,18 @@ public:
         return fd;
     }
     Result<Done> kill_host(std::string const& name) override {
+        bool ended = true;
         ask([&] {
             auto const it = hosts_.find(name);
             if (it == hosts_.end()) return;
-            end(it->second);
+            ended = !unkillable.exchange(false);
+            if (ended)
+                end(it->second);
+            else
+                left_.push_back(it->second);
             hosts_.erase(it);
         });
+        if (!ended) return Error{"agent host " + name + " can't be killed"};
         return Done{};
     }
     pid_t pid(std::string const& name) {
@@ -71,6 +79,9 @@ public:
         return p;
     }
     std::atomic<bool> refuse{false};
+    std::atomic<bool> unkillable{false};  // the next that is to be killed waits in the kernel, as it seems
+    rlim_t memory = RLIM_INFINITY;        // of hosts that are started from now on
+    std::string preload, said_in;         // and a library, and a file for what they say
 
 private:
     struct Host {
@@ -89,9 +100,15 @@ private:
         char const* run = std::getenv("CLUSTERD_RUN_DIR");
         std::string const directory = std::string("CLUSTERD_RUN_DIR=") + (run ? run : "");
         char const* argv[] = {program.c_str(), name.c_str(), nullptr};
-        char const* env[] = {worker.c_str(), guard.c_str(), directory.c_str(), nullptr};
+        std::string const library = "LD_PRELOAD=" + preload;
+        char const* const orders = std::getenv("CLUSTERD_TEST_HARM");
+        std::string const harm = std::string("CLUSTERD_TEST_HARM=") + (orders ? orders : "");
+        char const* env[] = {worker.c_str(), guard.c_str(), directory.c_str(), harm.c_str(), library.c_str(), nullptr};
         h.pid = fork();
         if (h.pid == 0) {
+            rlimit const limit{memory, memory};
+            setrlimit(RLIMIT_DATA, &limit);
+            if (int const log = said_in.empty() ? -1 : open(said_in.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600); log >= 0) dup2(log, 2);
             fcntl(frames[1], F_SETFD, 0);
             fcntl(control[1], F_SETFD, 0);
             execve(program.c_str(), const_cast<char**>(argv), const_cast<char**>(env));
@@ -130,6 +147,7 @@ private:
     std::condition_variable changed_;
     std::vector<std::function<void()>> jobs_;
     std::map<std::string, Host> hosts_;
+    std::vector<Host> left_;
     bool ending_ = false;
     std::thread thread_;
 };

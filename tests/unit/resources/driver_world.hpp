@@ -50,9 +50,12 @@ public:
         std::lock_guard lock(mutex);
         return !told.empty();
     }
+    // Whole or not at all: a server may be reading it at this moment.
     void write(std::string const& name, std::string const& text, int mode = 0644) const {
-        std::ofstream(dir + "/" + name) << text;
-        std::filesystem::permissions(dir + "/" + name, static_cast<std::filesystem::perms>(mode));
+        std::string const path = dir + "/" + name;
+        std::ofstream(path + ".new") << text;
+        std::filesystem::permissions(path + ".new", static_cast<std::filesystem::perms>(mode));
+        std::filesystem::rename(path + ".new", path);
     }
     std::string read(std::string const& name) const {
         std::ifstream file(dir + "/" + name);

@@ -1,5 +1,6 @@
 // The small documents of the API: what is written is read back, and what is wrong is refused by name.
 #include "clusterd/wire/api.hpp"
+#include "clusterd/wire/config_hash.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -19,9 +20,44 @@ TEST(ApiJson, CommandsBothWays) {
         ASSERT_TRUE(back) << back.error();
         EXPECT_EQ(*back, c);
     }
-    for (auto const v : {Verb::online, Verb::offline, Verb::move, Verb::fail, Verb::reset, Verb::pause, Verb::resume})
+    for (auto const v : {Verb::online, Verb::offline, Verb::move, Verb::fail, Verb::reset, Verb::pause, Verb::resume, Verb::apply, Verb::maintenance})
         EXPECT_EQ(parse_verb(spell(v)), v);
     EXPECT_FALSE(parse_verb("Online"));
+}
+
+TEST(ApiJson, ApplyCarriesTheXmlAndWhatItWasComparedWith) {
+    Command c{"", Verb::apply};
+    c.user = "ann";
+    c.config = unread_config("<cluster name=\"größer\">\n</cluster>");
+    c.base = hash_config("what counts");
+    auto const back = parse_command(command_json(c));
+    ASSERT_TRUE(back) << back.error();
+    EXPECT_EQ(back->config->xml, c.config->xml);
+    EXPECT_EQ(back->config->hash, c.config->hash);
+    EXPECT_EQ(back->base, c.base);
+    for (auto const& [text, words] : std::vector<std::pair<std::string, std::string>>{
+             {R"({"verb":"apply"})", "config"},
+             {R"({"verb":"move","target":"web","config":"<cluster/>"})", "config"},
+             {R"({"verb":"apply","config":"<cluster/>","base":"xyz"})", "base"},
+             {R"({"verb":"apply","config":7})", "config"},
+             {R"({"verb":"move","target":"web","on":true})", "maintenance"},
+             {R"({"verb":"maintenance","for_ms":-1})", "for_ms"},
+             {R"({"verb":"maintenance","on":false,"for_ms":5})", "for_ms"}}) {
+        auto const refused = parse_command(text);
+        ASSERT_FALSE(refused) << text;
+        EXPECT_THAT(refused.error(), HasSubstr(words)) << text;
+    }
+}
+
+TEST(ApiJson, MaintenanceBothWays) {
+    for (bool const on : {true, false}) {
+        Command c{"", Verb::maintenance, on ? "web" : ""};
+        c.on = on;
+        c.for_ms = on ? 1'800'000 : 0;
+        auto const back = parse_command(command_json(c));
+        ASSERT_TRUE(back) << back.error();
+        EXPECT_EQ(*back, c);
+    }
 }
 
 TEST(ApiJson, ProgressBothWays) {

@@ -17,6 +17,7 @@ void expect_same(Decision const& a, Decision const& b) {
     EXPECT_EQ(a.stores, b.stores);
     EXPECT_EQ(a.groups, b.groups);
     EXPECT_EQ(a.paused, b.paused);
+    EXPECT_EQ(a.making_way, b.making_way);
 }
 
 TEST(DecisionBytes, ComeBackAsTheyWere) {
@@ -32,6 +33,23 @@ TEST(DecisionBytes, ComeBackAsTheyWere) {
     EXPECT_EQ(empty->config, Hash{});
 }
 
+// Without anything that makes way it is what every clusterd reads.
+TEST(DecisionBytes, WhatMakesWayIsOfVersion2) {
+    Decision d = sample_decision();
+    EXPECT_EQ(encode_decision(d)[4], 1);
+    d.groups.at("web").maintenance_until = 1'800'000'000'000;
+    EXPECT_EQ(encode_decision(d)[4], 2);
+    d.making_way = {"web-docs", "web-ip"};
+    std::string bytes = encode_decision(d);
+    EXPECT_EQ(bytes[4], 2);
+    auto const back = decode_decision(bytes);
+    ASSERT_TRUE(back) << back.error();
+    expect_same(back->decision, d);
+    for (std::size_t n = 0; n < bytes.size(); ++n) EXPECT_FALSE(decode_decision(bytes.substr(0, n))) << n;
+    bytes[4] = 3;
+    EXPECT_FALSE(decode_decision(bytes));
+}
+
 TEST(DecisionBytes, AreTheSameForTheSameDecision) {
     EXPECT_EQ(encode_decision(sample_decision()), encode_decision(sample_decision()));
 }
@@ -44,7 +62,7 @@ TEST(DecisionBytes, EveryPrefixAndASuffixIsRefused) {
 
 TEST(DecisionBytes, AnotherVersionSaysWhatToDo) {
     std::string bytes = encode_decision(sample_decision());
-    bytes[4] = 2;
+    bytes[4] = 9;
     auto const back = decode_decision(bytes);
     ASSERT_FALSE(back);
     EXPECT_NE(back.error().find("same clusterd on both nodes"), std::string::npos);

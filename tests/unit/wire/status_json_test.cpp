@@ -38,6 +38,7 @@ Status example() {
     g.cause = "alpha was lost";
     g.failovers_in_window = 1;
     g.failover_limit = 2;
+    g.maintenance_until = 1'764'001'800'000;
     ResourceStatus r;
     r.name = "web-ip";
     r.type = "ip-address";
@@ -66,7 +67,7 @@ constexpr char const* expected = R"({
   {"node":"alpha","incarnation":"00000000000000ab","beat":9,"state":"seeking","alone_term":5,"stopped_term":5,"newest_term":6,"newest_index":40,
    "written":"2025-11-24T16:00:00.000Z"}]},
  "groups":[{"name":"web","state":"partial-online","owner":"beta","wanted":"online","draining_to":"alpha","cause":"alpha was lost",
-  "failovers_in_window":1,"failover_limit":2,
+  "failovers_in_window":1,"failover_limit":2,"maintenance":true,"maintenance_until":"2025-11-24T16:30:00.000Z",
   "resources":[{"name":"web-ip","type":"ip-address","state":"offline-pending","since":"2025-11-24T16:00:00.123Z","health":"degraded",
    "restarts_in_window":2,"message":"carrier \"lost\"","retry":"2025-11-24T16:01:00.000Z","stopped":false,"stale_ms":40}]}],
  "warnings":["SCHED_RR was not granted"]})";

@@ -53,6 +53,30 @@ TEST(SyncBytes, FieldsAreThoseSent) {
               std::get<sync::History>(samples[6]).record);
 }
 
+TEST(SyncBytes, ACommandToApplyBringsItsConfigurationUnread) {
+    Command command{"c1", Verb::apply};
+    command.config = test::sample_config();
+    command.base = hash_config("before");
+    std::string const bytes = encode_sync(sync::CommandForward{command});
+    auto const back = decode_sync(bytes);
+    ASSERT_TRUE(back) << back.error();
+    Command const& got = std::get<sync::CommandForward>(back->message).command;
+    ASSERT_TRUE(got.config);
+    EXPECT_EQ(got.config->xml, command.config->xml);
+    EXPECT_EQ(got.config->hash, command.config->hash);
+    EXPECT_EQ(got.base, command.base);
+    for (std::size_t n = 0; n < bytes.size(); ++n) EXPECT_FALSE(decode_sync(bytes.substr(0, n))) << n;
+}
+
+TEST(SyncBytes, MaintenanceSaysWhetherAndForHowLong) {
+    Command command{"c1", Verb::maintenance, "web"};
+    command.on = false;
+    command.for_ms = 77;
+    auto const back = decode_sync(encode_sync(sync::CommandForward{command}));
+    ASSERT_TRUE(back) << back.error();
+    EXPECT_EQ(std::get<sync::CommandForward>(back->message).command, command);
+}
+
 TEST(SyncBytes, AStateWithoutDecisionIsFineAnOrderWithoutOneIsNot) {
     auto const state = decode_sync(encode_sync(sync::FollowerState{1, {}, nullptr, 2}));
     ASSERT_TRUE(state) << state.error();

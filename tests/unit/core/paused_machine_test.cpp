@@ -1,0 +1,36 @@
+// A virtual machine that is paused, with its clock: two whole nodes, simulated. What the protocol can't prevent then it ends at once.
+#include "tests/unit/core/pair.hpp"
+
+#include <gtest/gtest.h>
+
+namespace {
+
+using namespace clusterd;
+using namespace clusterd::sim;
+
+TEST(PausedMachine, WhatWasTakenOverMeanwhileEndsAtOnceAndNotInOrder) {
+    Pair p;
+    ASSERT_TRUE(p.web_on(a));
+    p.c.pause_machine(a);
+    p.run(10 * s);
+    ASSERT_TRUE(p.web_on(b));
+    p.c.conditions.stop = {20 * s, 20 * s};
+    p.c.wake_machine(a);
+    p.run(3 * s);
+    EXPECT_TRUE(p.nothing_on(a));
+    EXPECT_TRUE(p.web_on(b));
+    EXPECT_EQ(p.c.machine(a).resume.role, Role::joined);
+}
+
+TEST(PausedMachine, APauseThatIsShortTakesNothingAway) {
+    Pair p;
+    p.c.conditions.nothing_may_stop = true;
+    p.c.conditions.only_fault = "a short pause";
+    p.c.pause_machine(a);
+    p.run(100 * ms);
+    p.c.wake_machine(a);
+    p.run(5 * s);
+    EXPECT_TRUE(p.web_on(a));
+}
+
+}  // namespace
