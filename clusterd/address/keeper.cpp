@@ -222,7 +222,7 @@ void AddressKeeper::judge(Kept const& kept, Mac const& mac) {
         });
         break;
     case net::Conflicts::Word::begun:
-        callbacks_.record({Severity::critical, kept.spec.group, kept.spec.resource, describe(kept, mac)});
+        callbacks_.record({Severity::critical, kept.spec.group, kept.spec.resource, describe(kept, mac), EventKind::stranger});
         break;
     }
 }
@@ -253,7 +253,8 @@ void AddressKeeper::tell_what_is_over() {
         if (it == kept_.end()) continue;
         callbacks_.record({Severity::info, it->second.spec.group, c.resource,
                            fmt::format("address {}: {} doesn't answer for it any more", format_address(it->second.spec.address.address),
-                                       net::format_mac(c.mac))});
+                                       net::format_mac(c.mac)),
+                           EventKind::stranger_gone});
         if (it->second.online_since != forever) callbacks_.announce(c.resource, burst);  // who believed it is corrected
     }
 }

@@ -10,6 +10,7 @@
 #include "clusterd/core/status.hpp"
 #include "clusterd/shell/loop_asio.hpp"
 #include "clusterd/wire/api.hpp"
+#include "clusterd/wire/plan.hpp"
 
 #include <memory>
 #include <string>
@@ -28,6 +29,7 @@ struct ApiBackend {
     virtual std::vector<EventRecord> events(std::string const& after_id, std::size_t limit) = 0;
     virtual std::vector<FailoverRecord> failovers() = 0;  // oldest first
     virtual TimingInfo timing() = 0;
+    virtual PlanAnswer plan(Command const& command) = 0;  // what would come of it; `fail` takes a node, too
     virtual std::string config_xml() = 0;  // of the configuration that counts; empty = none known
     // What `quorum force` would go on with and what could be lost, as text for a person.
     virtual std::string force_preview() = 0;

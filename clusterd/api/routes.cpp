@@ -33,11 +33,12 @@ std::optional<Answer> Routes::answer(Request const& r, std::string const& user, 
     if (r.path == "/v1/commands") return r.method == Method::post ? give_command(r, user, now) : wrong_method("POST");
     if (r.path.starts_with(commands_path)) return command(r, now, at_last);
     if (r.path == "/v1/quorum/force") return force(r);
+    if (r.path == "/v1/plan") return plan(r);
     bool const known = r.path == "/v1/status" || r.path == "/v1/events" || r.path == "/v1/failovers" || r.path == "/v1/timing" ||
                        r.path == "/v1/config" || r.path.starts_with(failovers_path);
     if (!known) {
         return wrong(404,
-                     "there is no '" + r.path + "'; known: /v1/status, events, failovers, timing, config, commands, quorum/force");
+                     "there is no '" + r.path + "'; known: /v1/status, events, failovers, timing, config, commands, plan, quorum/force");
     }
     if (!get) return wrong_method("GET");
     if (r.path == "/v1/status") return Answer{200, status_json(backend_.status())};
@@ -90,6 +91,15 @@ Answer Routes::failover(Request const& r) {
         if (f.id == id) return {200, failover_json(f)};
     }
     return wrong(404, "failover '" + id + "' is not known; `clusterctl failovers` lists them");
+}
+
+Answer Routes::plan(Request const& r) {
+    if (r.method != Method::post) return wrong_method("POST");
+    auto const command = parse_command(r.body);
+    if (!command) return wrong(400, command.error());
+    if (command->verb == Verb::apply || command->verb == Verb::maintenance || command->verb == Verb::reset)
+        return wrong(400, "verb: move, pause, resume, online, offline and fail can be planned");
+    return {200, plan_json(backend_.plan(*command))};
 }
 
 Answer Routes::force(Request const& r) {

@@ -1,6 +1,7 @@
-// `apply FILE`, `plan apply FILE`, `edit`: another configuration, compared with the one that counts, agreed to, and given to the daemon.
+// `apply FILE`, `edit`, and of `plan` what is about a file: another configuration, compared with the one that counts, agreed to, and given to the daemon.
 //
 // The command names the configuration that the operator's eyes were on: where it was changed meanwhile it is refused.
+#include "clusterd/clusterctl/apply.hpp"
 #include "clusterd/clusterctl/change_text.hpp"
 #include "clusterd/clusterctl/config_file.hpp"
 #include "clusterd/clusterctl/daemon.hpp"
@@ -67,14 +68,6 @@ int apply_file(Options const& options, std::string const& path, std::string cons
     return give(options, std::move(command));
 }
 
-int plan_apply(Options const& options, std::string const& path) {
-    CheckedFile const file = checked_file(path);
-    Counts const counts = what_counts(options);
-    std::printf("%s\n", options.json ? change_json(counts.spec, file.spec).c_str()
-                                     : fmt::format("What {} would change in cluster {}:\n\n{}", path, counts.spec.cluster, change_text(counts.spec, file.spec, stdout_paint())).c_str());
-    return compare(counts.spec, file.spec).fixed.empty() ? exit_done : exit_refused;
-}
-
 // A copy that is taken away again, unless it holds work that was not applied.
 class Draft {
 public:
@@ -134,6 +127,14 @@ int edit(Options const& options, bool yes) {
 
 }  // namespace
 
+int plan_apply(Options const& options, std::string const& path) {
+    CheckedFile const file = checked_file(path);
+    Counts const counts = what_counts(options);
+    std::printf("%s\n", options.json ? change_json(counts.spec, file.spec).c_str()
+                                     : fmt::format("What {} would change in cluster {}:\n\n{}", path, counts.spec.cluster, change_text(counts.spec, file.spec, stdout_paint())).c_str());
+    return compare(counts.spec, file.spec).fixed.empty() ? exit_done : exit_refused;
+}
+
 void add_apply(CLI::App& app, Options const& options, Chosen& chosen) {
     auto const path = std::make_shared<std::string>();
     auto const yes = std::make_shared<bool>(false);
@@ -145,12 +146,6 @@ void add_apply(CLI::App& app, Options const& options, Chosen& chosen) {
     auto* const edit_verb = app.add_subcommand("edit", "Edit the configuration that counts (VISUAL, EDITOR), then as `apply`");
     edit_verb->add_flag("--yes", *yes, "Don't ask");
     edit_verb->callback([&options, &chosen, yes] { chosen = [&options, yes] { return edit(options, *yes); }; });
-
-    auto* const plan = app.add_subcommand("plan", "What would happen, without doing it");
-    plan->require_subcommand(1);
-    auto* const planned = plan->add_subcommand("apply", "What another configuration would change");
-    planned->add_option("FILE", *path, "The XML file")->required();
-    planned->callback([&options, &chosen, path] { chosen = [&options, path] { return plan_apply(options, *path); }; });
 }
 
 }  // namespace clusterd::tool

@@ -92,6 +92,7 @@ void abandon(Daemon& daemon, std::string const& id) {
 
 int give(Options const& options, Command command) {
     command.user = user_name();
+    command.reason = options.reason;
     Daemon daemon(options.socket);
     Reply const reply = daemon.request("POST", "/v1/commands", command_json(command), std::chrono::seconds(10));
     if (!reply.ok()) throw Stop{reply.status == 409 ? exit_refused : exit_failed, error_of(reply.body)};

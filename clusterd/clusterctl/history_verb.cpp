@@ -1,15 +1,24 @@
 // `clusterctl events` and `clusterctl failovers`: what happened, and how long each part of a failover took.
-#include "clusterd/clusterctl/daemon.hpp"
+#include "clusterd/clusterctl/history.hpp"
 #include "clusterd/clusterctl/terminal.hpp"
-#include "clusterd/wire/api.hpp"
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <cstdio>
+#include <optional>
 
 namespace clusterd::tool {
+
+std::vector<EventRecord> fetch_events(Daemon& daemon, std::string const& after, unsigned limit, unsigned wait_ms) {
+    auto events =
+        parse_events(daemon.get(fmt::format("/v1/events?after={}&limit={}&wait_ms={}", Daemon::escaped(after), limit, wait_ms),
+                                std::chrono::milliseconds(wait_ms) + std::chrono::seconds(10)));
+    if (!events) throw Stop{exit_failed, events.error()};
+    return std::move(*events);
+}
+
 namespace {
 
 Tone tone_of(std::string_view severity) {
@@ -34,14 +43,6 @@ void print_events(std::vector<EventRecord> const& events, Options const& options
     std::fflush(stdout);
 }
 
-std::vector<EventRecord> fetch_events(Daemon& daemon, std::string const& after, unsigned limit, unsigned wait_ms) {
-    auto events =
-        parse_events(daemon.get(fmt::format("/v1/events?after={}&limit={}&wait_ms={}", Daemon::escaped(after), limit, wait_ms),
-                                std::chrono::milliseconds(wait_ms) + std::chrono::seconds(10)));
-    if (!events) throw Stop{exit_failed, events.error()};
-    return std::move(*events);
-}
-
 int events(Options const& options, bool follow, unsigned limit) {
     Daemon daemon(options.socket);
     Paint const paint = stdout_paint();
@@ -53,7 +54,7 @@ int events(Options const& options, bool follow, unsigned limit) {
     std::string after = list.empty() ? "" : list.back().id;
     while (!interrupted) {
         try {
-            list = fetch_events(daemon, after, 1000, 25'000);
+            list = fetch_events(daemon, after, most_events, 25'000);
         } catch (Stop const& stop) {
             if (stop.code == exit_interrupted) break;
             throw;
@@ -108,12 +109,27 @@ int list_failovers(Daemon& daemon, Options const& options, Paint const& paint) {
     return exit_done;
 }
 
-// One bar a phase, each beginning where the one before ended.
-std::string time_line(FailoverRecord const& f, Paint const& paint) {
+// The median of what this phase took in the group's other moves and failovers; nullopt: fewer than two are known.
+std::optional<std::int64_t> usual(std::vector<FailoverRecord> const& all, FailoverRecord const& f, std::string const& phase) {
+    std::vector<std::int64_t> known;
+    for (auto const& other : all) {
+        if (other.id == f.id || other.group != f.group) continue;
+        for (auto const& p : other.phases)
+            if (p.name == phase) known.push_back(p.ms);
+    }
+    if (known.size() < 2) return std::nullopt;
+    auto const middle = known.begin() + static_cast<std::ptrdiff_t>(known.size() / 2);
+    std::nth_element(known.begin(), middle, known.end());
+    return *middle;
+}
+
+// One bar a phase, each beginning where the one before ended; behind the numbers what the phase usually takes.
+std::string time_line(FailoverRecord const& f, std::vector<FailoverRecord> const& all, Paint const& paint) {
     std::int64_t const total = std::max<std::int64_t>(total_ms(f), 1);
     int names = 0;
     for (auto const& p : f.phases) names = std::max(names, std::min(columns_of(p.name), 28));
-    std::int64_t const room = std::max(paint.width - names - 15, 20);
+    bool const any_usual = std::any_of(f.phases.begin(), f.phases.end(), [&](Phase const& p) { return usual(all, f, p.name).has_value(); });
+    std::int64_t const room = std::max(paint.width - names - 15 - (any_usual ? 18 : 0), 20);
     std::string out;
     std::int64_t before = 0;
     for (auto const& p : f.phases) {
@@ -123,8 +139,10 @@ std::string time_line(FailoverRecord const& f, Paint const& paint) {
         std::string line;
         for (std::int64_t i = 0; i < bar && from + i < room; ++i) line += paint.utf8 ? "\u2588" : "#";
         std::string const name = clipped(p.name, 28, paint.utf8);
-        out += fmt::format("  {}{}  {:>8}  {}{}", name, std::string(static_cast<std::size_t>(names - columns_of(name)), ' '),
-                           fmt::format("{} ms", p.ms),
+        auto const often = usual(all, f, p.name);
+        std::string const beside = !any_usual ? "" : fmt::format("{:<18}", often ? fmt::format("(usually {} ms)", *often) : "");
+        out += fmt::format("  {}{}  {:>8}  {}{}{}", name, std::string(static_cast<std::size_t>(names - columns_of(name)), ' '),
+                           fmt::format("{} ms", p.ms), beside,
                            bar > 0 ? std::string(static_cast<std::size_t>(std::min(from, room - 1)), ' ') : "",
                            paint(Tone::warn, line));
         while (out.ends_with(' ')) out.pop_back();
@@ -141,11 +159,13 @@ int one_failover(Daemon& daemon, Options const& options, Paint const& paint, std
         std::printf("%s\n", failover_json(*f).c_str());
         return exit_done;
     }
+    auto const all = parse_failovers(daemon.get("/v1/failovers"));
+    if (!all) throw Stop{exit_failed, all.error()};
     std::string const head = fmt::format("{}: {}, {} in {}", f->id, f->group, from_to(*f), for_people(total_ms(*f)));
     std::printf("%s\n", paint(Tone::strong, printable(head)).c_str());
     std::printf("%s, because %s\n\n", local_date_time(f->start_wall_ms).c_str(),
                 printable(f->cause.empty() ? "(not recorded)" : f->cause).c_str());
-    std::fputs(f->phases.empty() ? "  no phases are recorded\n" : time_line(*f, paint).c_str(), stdout);
+    std::fputs(f->phases.empty() ? "  no phases are recorded\n" : time_line(*f, *all, paint).c_str(), stdout);
     return exit_done;
 }
 
@@ -156,7 +176,7 @@ void add_history(CLI::App& app, Options const& options, Chosen& chosen) {
     auto const follow = std::make_shared<bool>(false);
     auto const limit = std::make_shared<unsigned>(50);
     ev->add_flag("--follow,-f", *follow, "Go on with what happens, until Ctrl-C");
-    ev->add_option("--limit,-n", *limit, "How many of the newest")->check(CLI::Range(1, 1000))->capture_default_str();
+    ev->add_option("--limit,-n", *limit, "How many of the newest")->check(CLI::Range(1U, most_events))->capture_default_str();
     ev->callback(
         [&options, &chosen, follow, limit] { chosen = [&options, follow, limit] { return events(options, *follow, *limit); }; });
 

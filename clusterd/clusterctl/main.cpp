@@ -33,6 +33,7 @@ void add_globals(CLI::App& app, Options& options) {
         ->capture_default_str()
         ->type_name("DURATION");
     app.add_flag("--no-wait", options.no_wait, "Give the command and don't wait for its outcome");
+    app.add_option("--reason", options.reason, "Why the command is given: kept with it in the events")->type_name("TEXT");
     app.set_version_flag("--version", "clusterctl " CLUSTERD_VERSION);
 }
 
@@ -47,7 +48,9 @@ int run(int argc, char** argv) {
     add_status(app, options, chosen);
     add_commands(app, options, chosen);
     add_history(app, options, chosen);
+    add_why(app, options, chosen);
     add_apply(app, options, chosen);
+    add_plan(app, options, chosen);
     add_check(app, options, chosen);
     add_quorum(app, options, chosen);
     add_key(app, options, chosen);

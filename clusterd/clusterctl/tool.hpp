@@ -30,6 +30,7 @@ struct Options {
     std::string socket = "/run/clusterd/clusterd.sock";
     bool json = false;
     bool no_wait = false;
+    std::string reason;  // for the record of commands
     std::string timeout_text = "5min";
     Duration timeout = std::chrono::minutes(5);
 };
@@ -45,7 +46,9 @@ struct Stop {
 void add_status(CLI::App& app, Options const& options, Chosen& chosen);
 void add_commands(CLI::App& app, Options const& options, Chosen& chosen);  // online, offline, move, fail, reset, pause, resume
 void add_history(CLI::App& app, Options const& options, Chosen& chosen);   // events, failovers
-void add_apply(CLI::App& app, Options const& options, Chosen& chosen);     // apply, plan apply, edit
+void add_why(CLI::App& app, Options const& options, Chosen& chosen);       // why, explain
+void add_apply(CLI::App& app, Options const& options, Chosen& chosen);     // apply, edit
+void add_plan(CLI::App& app, Options const& options, Chosen& chosen);
 void add_check(CLI::App& app, Options const& options, Chosen& chosen);
 void add_quorum(CLI::App& app, Options const& options, Chosen& chosen);
 void add_key(CLI::App& app, Options const& options, Chosen& chosen);

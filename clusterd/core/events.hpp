@@ -8,6 +8,7 @@
 #pragma once
 
 #include "clusterd/core/decision.hpp"
+#include "clusterd/core/event_kind.hpp"
 #include "clusterd/core/heartbeat.hpp"
 #include "clusterd/core/report.hpp"
 
@@ -33,6 +34,7 @@ struct Command {
     bool on = true;         // maintenance: begins; false: ends
     std::int64_t for_ms = 0;  // maintenance: for so long; 0 = until it is ended
     Hash base{};            // apply: the configuration it was compared with when the operator agreed; zero: whichever
+    std::string reason = {};  // the operator's own words, for the record; may be empty
     bool operator==(Command const&) const = default;
 };
 
@@ -147,7 +149,13 @@ struct ResourceAction { ActionKind kind = ActionKind::probe; std::string resourc
 struct Checks { std::string resource; bool run = false; };            // start or stop its health agents
 struct EmergencyStop { std::string reason; };                         // end everything of every resource, now
 struct CommandUpdate { std::string id; Outcome outcome = Outcome::running; std::string message; };
-struct RecordEvent { Severity severity = Severity::info; std::string group, resource, message; };
+// evidence: what was known when it was decided, for who asks why; may be empty.
+struct RecordEvent {
+    Severity severity = Severity::info;
+    std::string group, resource, message;
+    EventKind kind = EventKind::note;
+    std::string evidence = {};
+};
 struct RecordFailover { FailoverRecord record; bool mine = true; };   // mine: give it an id; else it came from the peer with one
 struct Left {};                                                       // a clean stop is complete: exit 0
 }  // namespace effect

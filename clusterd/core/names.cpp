@@ -65,6 +65,8 @@ std::set<std::string> with_dependents(GroupSpec const& group, std::string const&
     return gone;
 }
 
+std::string because(Command const& c) { return c.reason.empty() ? std::string() : " (" + c.reason + ")"; }
+
 char const* word(ResourceState s) {
     switch (s) {
     case ResourceState::offline: return "offline";

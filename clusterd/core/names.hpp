@@ -30,6 +30,9 @@ std::string listed(auto const& names) {  // for people: "a, b"
     return all;
 }
 
+// An operator's own words for why, to be appended to what is told of a command; empty where none were given.
+std::string because(Command const& command);
+
 char const* word(ResourceState s);
 char const* word(Verb v);
 

@@ -102,7 +102,7 @@ void Node::Impl::enforce_permit(Now now, Effects& out, std::size_t from) {
     emergency = true;
     emergency_for = end;
     out.push_back(effect::EmergencyStop{"the permit ends"});
-    out.push_back(effect::RecordEvent{Severity::critical, "", "", "the permit ends (" + membership.last_change() + "): everything here is stopped"});
+    out.push_back(effect::RecordEvent{Severity::critical, "", "", "the permit ends (" + membership.last_change() + "): everything here is stopped", EventKind::permit_ended, evidence(now)});
 }
 
 // ---- decisions --------------------------------------------------------------------------------------------------------------------
@@ -147,7 +147,7 @@ void Node::Impl::decide_commands(PlanView const& view, Decision& d, bool& change
         if (applies && change && change->command.id == c.id) {  // answered when it is decided
             d = std::move(tried);
             changed = true;
-            reasons.push_back({Severity::info, "", (c.user.empty() ? std::string("an operator") : c.user) + ": apply: offline first: " + listed(change->making_way)});
+            reasons.push_back({Severity::info, "", (c.user.empty() ? std::string("an operator") : c.user) + ": apply: offline first: " + listed(change->making_way) + because(c), EventKind::command});
             continue;
         }
         Answer a{c, from_peer.contains(c.id), {c.id, v.accepted, {}, v.message}};
@@ -155,8 +155,9 @@ void Node::Impl::decide_commands(PlanView const& view, Decision& d, bool& change
             d = std::move(tried);
             changed = true;
             answers.push_back(a);
-            reasons.push_back({Severity::info, "", (c.user.empty() ? std::string("an operator") : c.user) + ": " + word(c.verb) + " " + c.target +
-                                                       (c.to.empty() ? "" : " to " + c.to)});
+            GroupSpec const* const group = find_by_name(view.spec, c.target).group;
+            reasons.push_back({Severity::info, group ? group->name : "", (c.user.empty() ? std::string("an operator") : c.user) + ": " + word(c.verb) + " " + c.target +
+                                                       (c.to.empty() ? "" : " to " + c.to) + because(c), EventKind::command});
         } else {
             a.answer.under = id_of(replication.base());
             answer(a, out);
@@ -177,7 +178,7 @@ void Node::Impl::drop_answers(Effects& out) {
 
 void Node::Impl::lead(Now now, Effects& out) {
     if (DecisionId const id = replication.committed_now(); id.exists() && id == proposal) {
-        for (auto const& r : reasons) out.push_back(effect::RecordEvent{r.severity, r.group, "", r.text});
+        for (auto const& r : reasons) out.push_back(effect::RecordEvent{r.severity, r.group, "", r.text, r.kind, r.evidence});
         for (auto a : answers) {
             a.answer.under = id;
             answer(a, out);
@@ -216,11 +217,14 @@ void Node::Impl::lead(Now now, Effects& out) {
     Plan p = plan(view, as_it_is ? *base_now : d);
     if (!changed && !p.changed) return;
     if (!p.changed) p.next = std::move(d);
-    reasons.insert(reasons.end(), p.reasons.begin(), p.reasons.end());
+    for (auto& r : p.reasons) {
+        if (r.kind == EventKind::takeover) r.evidence = evidence(now);
+        reasons.push_back(std::move(r));
+    }
     bool const flaps_now = flaps(p.next, peer(), now.wall_ms) && !(replication.base() && flaps(*replication.base(), peer(), now.wall_ms));
     if (flaps_now)
         reasons.push_back({Severity::warning, "", name_of(spec(), peer()) + " was lost " + std::to_string(flaps_at) + " times within an hour: no group fails back to it until an hour is over or an operator says 'clusterctl resume " +
-                                                      name_of(spec(), peer()) + "'"});
+                                                      name_of(spec(), peer()) + "'", EventKind::node_flaps});
     p.next.id = next;
     if (!p.next.config) p.next.config = config;
     proposal = p.next.id;
@@ -283,13 +287,15 @@ void Node::Impl::report(Now now, Effects& out) {
     if (sync_up) out.push_back(effect::SendSync{reconciler.report()});
 }
 
-void Node::Impl::tell_role(Effects& out) {
+void Node::Impl::tell_role(Now now, Effects& out) {
     if (told_any_role && told_role == membership.role()) return;
     told_any_role = true;
     told_role = membership.role();
     char const* const words[] = {"seeks the peer and the quorum disk", "is alone and goes on", "is joined with its peer"};
+    EventKind const kinds[] = {EventKind::seeking, EventKind::alone, EventKind::joined};
     out.push_back(effect::RecordEvent{told_role == Role::joined ? Severity::info : Severity::warning, "", "",
-                                      name_of(spec(), self()) + " " + words[static_cast<int>(told_role)] + ": " + membership.last_change()});
+                                      name_of(spec(), self()) + " " + words[static_cast<int>(told_role)] + ": " + membership.last_change(),
+                                      kinds[static_cast<int>(told_role)], evidence(now)});
     if (told_role == Role::seeking) operations.leader_lost(out);
 }
 
@@ -313,7 +319,7 @@ void Node::Impl::settle(Now now, Effects& out) {
         if (!emergency) reconciler.reconcile(now, rights(now), replication.acting().get(), making_way, out);
         prepare_takeover(now, out);
         report(now, out);
-        tell_role(out);
+        tell_role(now, out);
         if (replication.acting()) timelines.observe(now, spec(), *replication.acting(), known_reports(), out);
         operations.observe({spec(), replication.acting().get(), known_reports(), now, config}, out);
         leave_if_done(now, out);
@@ -380,7 +386,7 @@ void Node::Impl::on(Now, event::NetworkState const& e, Effects& out) {
     if (well == (e.well ? 1 : 0)) return;
     well = e.well ? 1 : 0;
     out.push_back(effect::RecordEvent{e.well ? Severity::info : Severity::warning, "", "",
-                                      "network " + spec().networks[static_cast<std::size_t>(e.network)].name + (e.well ? " is well again" : " is down here") + (e.message.empty() ? "" : ": " + e.message)});
+                                      "network " + spec().networks[static_cast<std::size_t>(e.network)].name + (e.well ? " is well again" : " is down here") + (e.message.empty() ? "" : ": " + e.message), e.well ? EventKind::network_up : EventKind::network_down});
 }
 
 void Node::Impl::on(Now now, event::CommandGiven const& e, Effects& out) {
@@ -400,19 +406,20 @@ void Node::Impl::on(Now, event::CommandAbandoned const& e, Effects&) { operation
 void Node::Impl::on(Now now, event::EmergencyStopped const& e, Effects& out) {
     emergency = false;
     reconciler.forget_states(now, e.proven ? "stopped at the permit's end" : e.message);
-    out.push_back(effect::RecordEvent{e.proven ? Severity::warning : Severity::critical, "", "", e.proven ? "everything here is stopped" : "not everything could be proven stopped: " + e.message});
+    out.push_back(effect::RecordEvent{e.proven ? Severity::warning : Severity::critical, "", "", e.proven ? "everything here is stopped" : "not everything could be proven stopped: " + e.message,
+                                      e.proven ? EventKind::all_stopped : EventKind::not_all_stopped});
 }
 
 void Node::Impl::on(Now now, event::LeaveRequested const&, Effects& out) {
     if (leaving) return;
     leaving = true;
     leaving_since = now.mono;
-    out.push_back(effect::RecordEvent{Severity::info, "", "", name_of(spec(), self()) + " is being stopped: its groups move away or go offline"});
+    out.push_back(effect::RecordEvent{Severity::info, "", "", name_of(spec(), self()) + " is being stopped: its groups move away or go offline", EventKind::node_stopping});
 }
 void Node::Impl::on(Now now, event::Forced const& e, Effects& out) {
     gave_up = membership.around.abstains = false;  // the operator answers for what is left here
     membership.force(now);
-    out.push_back(effect::RecordEvent{Severity::critical, "", "", (e.user.empty() ? std::string("an operator") : e.user) + " forces quorum on " + name_of(spec(), self())});
+    out.push_back(effect::RecordEvent{Severity::critical, "", "", (e.user.empty() ? std::string("an operator") : e.user) + " forces quorum on " + name_of(spec(), self()), EventKind::quorum_forced, evidence(now)});
 }
 void Node::Impl::on(Now, event::Measured const& e, Effects&) { membership.around.scheduling_delay_us = e.scheduling_delay_us; }
 

@@ -14,6 +14,10 @@
 
 namespace clusterd {
 
+struct WhatIf;
+struct Durations;
+struct Forecast;
+
 // What a node finds when it starts.
 struct StartState {
     NodeIndex self = NodeIndex::a;
@@ -39,6 +43,8 @@ public:
     Instant next_wakeup() const;  // a Tick is owed then at the latest
     ResumeState resume_state() const;
     Status status(Now now) const;
+    // What would happen if (forecast.hpp); from what this node knows now.
+    Forecast forecast(WhatIf const& what, Durations const& durations, Now now) const;
     Spec const& spec() const;      // of the configuration that counts now
     ConfigPtr config() const;
     Instant permit_end() const;    // long_ago: none

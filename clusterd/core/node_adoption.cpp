@@ -35,7 +35,7 @@ void Node::Impl::stop_what_was_taken_over(Decision const* was, Decision const* i
         emergency = true;
         out.push_back(effect::EmergencyStop{name_of(spec(), peer()) + " has taken over"});
         out.push_back(effect::RecordEvent{Severity::critical, name, "", name_of(spec(), peer()) + " took group " + name + " over while it still ran here: everything here is stopped. Was this machine paused? "
-                                                                    "A paused machine's permit stands still with it: see docs/guide.md, \"Paused or snapshotted virtual machines\""});
+                                                                    "A paused machine's permit stands still with it: see docs/guide.md, \"Paused or snapshotted virtual machines\"", EventKind::taken_over_while_running});
         return;
     }
 }
@@ -70,7 +70,7 @@ void Node::Impl::go_over(Now now, Effects& out) {
     reconciler.configure(spec(), now);
     if (other_networks) networks.assign(spec().networks.size(), 1);
     making_way = acting->making_way;
-    out.push_back(effect::RecordEvent{Severity::info, "", "", "the configuration of decision " + std::to_string(acting->id.term) + "." + std::to_string(acting->id.index) + " counts now"});
+    out.push_back(effect::RecordEvent{Severity::info, "", "", "the configuration of decision " + std::to_string(acting->id.term) + "." + std::to_string(acting->id.index) + " counts now", EventKind::config_counts});
 }
 
 }  // namespace clusterd

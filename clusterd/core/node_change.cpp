@@ -94,7 +94,7 @@ bool Node::Impl::finish_change(PlanView const& view, Decision& d) {
     if (!change || !base || base->making_way != change->making_way || !way_is_free(view, *base)) return false;
     decide(change->command, d);
     answers.push_back({change->command, change->from_peer, {change->command.id, true, {}, {}}});
-    reasons.push_back({Severity::info, "", (change->command.user.empty() ? std::string("an operator") : change->command.user) + ": apply: a new configuration"});
+    reasons.push_back({Severity::info, "", (change->command.user.empty() ? std::string("an operator") : change->command.user) + ": apply: a new configuration" + because(change->command), EventKind::command});
     change.reset();
     return true;
 }

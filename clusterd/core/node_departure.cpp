@@ -41,7 +41,7 @@ void Node::Impl::give_up_if_stuck(Now now, Effects& out) {
         if (emergency || reconciler.anything_running()) return;
         gave_up = false;
         membership.around.abstains = false;
-        out.push_back(effect::RecordEvent{Severity::info, "", "", "nothing is left of " + unstoppable + ": " + name_of(spec(), self()) + " takes part again"});
+        out.push_back(effect::RecordEvent{Severity::info, "", "", "nothing is left of " + unstoppable + ": " + name_of(spec(), self()) + " takes part again", EventKind::takes_part_again});
         return;
     }
     if (!giving_up || (!others_moved_away() && now.mono - giving_up_since < move_patience)) return;
@@ -53,7 +53,7 @@ void Node::Impl::give_up_if_stuck(Now now, Effects& out) {
     out.push_back(effect::EmergencyStop{"the permit is given up"});
     emergency = true;
     out.push_back(effect::RecordEvent{Severity::critical, "", "", unstoppable + " can't be stopped here: " + name_of(spec(), self()) + " gives up its permit, so that " +
-                                                                      name_of(spec(), peer()) + " can take over. End what is left by hand, or restart the machine"});
+                                                                      name_of(spec(), peer()) + " can take over. End what is left by hand, or restart the machine", EventKind::gives_up});
 }
 
 void Node::Impl::leave_if_done(Now now, Effects& out) {

@@ -101,7 +101,8 @@ struct Node::Impl {
     void find_unstoppable(Now now);
     bool others_moved_away() const;
     void give_up_if_stuck(Now now, Effects& out);
-    void tell_role(Effects& out);
+    void tell_role(Now now, Effects& out);
+    std::string evidence(Now now) const;
     void report(Now now, Effects& out);
 
     void on(Now now, event::Tick const&, Effects& out);

@@ -58,7 +58,9 @@ private:
     bool paused(NodeIndex n) const { return decision().paused[at(n)]; }
     bool giving_up(NodeIndex n) const { return view_.reports[at(n)] && view_.reports[at(n)]->giving_up; }
     bool able(GroupSpec const& g, NodeIndex n) const { return view_.member(n) && g.possible[at(n)] && !paused(n) && !leaving(n) && !giving_up(n); }
-    void because(Severity s, GroupSpec const& g, std::string text) { plan_.reasons.push_back({s, g.name, std::move(text)}); }
+    void because(Severity s, GroupSpec const& g, std::string text, EventKind kind, std::string evidence = {}) {
+        plan_.reasons.push_back({s, g.name, std::move(text), kind, std::move(evidence)});
+    }
 
     void drop_unknown_groups() {
         auto const unknown = [this](auto const& e) { return !find_group(view_.spec, e.first); };
@@ -95,7 +97,7 @@ private:
         d.wanted_online = g.start != GroupSpec::Start::manual;
         d.away_by_failure = g.preferred && owner != *g.preferred;
         d.cause = "first start";
-        because(Severity::info, g, "first start: " + name(owner) + " owns it");
+        because(Severity::info, g, "first start: " + name(owner) + " owns it", EventKind::first_start);
         return d;
     }
 
@@ -126,7 +128,7 @@ private:
     }
 
     GroupDecision& end_maintenance(GroupSpec const& g, GroupDecision& d, std::string const& why) {
-        if (d.maintenance_until != 0) because(Severity::info, g, "the maintenance of group " + g.name + " ends: " + why);
+        if (d.maintenance_until != 0) because(Severity::info, g, "the maintenance of group " + g.name + " ends: " + why, EventKind::maintenance_ended);
         d.maintenance_until = 0;
         return d;
     }
@@ -152,7 +154,7 @@ private:
         d.away_by_failure = g.preferred ? *g.preferred != self : kept_apart(g);
         d.drained_from.reset();
         d.cause = name(from) + " is gone";
-        because(Severity::warning, g, name(from) + " is gone and its permit is over: " + name(self) + " takes over");
+        because(Severity::warning, g, name(from) + " is gone and its permit is over: " + name(self) + " takes over", EventKind::takeover);
     }
 
     void finish_draining(GroupSpec const& g, GroupDecision const& seen) {
@@ -162,7 +164,7 @@ private:
         Report const* r = view_.reports[at(seen.owner)];
         if (!r || r->under != plan_.next.id || !all_stopped(g, *r)) return;
         GroupDecision& d = edit(g);
-        because(Severity::info, g, "offline on " + name(d.owner) + ": " + name(to) + " owns it now (" + d.cause + ")");
+        because(Severity::info, g, "offline on " + name(d.owner) + ": " + name(to) + " owns it now (" + d.cause + ")", EventKind::handed_over);
         d.away_by_failure = d.away_by_failure && (g.preferred ? *g.preferred != to : crowded(g, to));
         if (d.drained_from == to) d.drained_from.reset();
         d.owner = to;
@@ -172,14 +174,14 @@ private:
     void call_off(GroupSpec const& g, NodeIndex to, GroupDecision& d) {
         d.draining_to.reset();
         d.cause = name(to) + " can't take it any more";
-        because(Severity::warning, g, name(to) + " can't take it any more: it stays on " + name(d.owner));
+        because(Severity::warning, g, name(to) + " can't take it any more: it stays on " + name(d.owner), EventKind::move_called_off);
     }
 
-    void drain(GroupSpec const& g, GroupDecision& d, NodeIndex to, Severity severity, std::string cause) {
+    void drain(GroupSpec const& g, GroupDecision& d, NodeIndex to, Severity severity, std::string cause, EventKind kind = EventKind::moves_away, std::string evidence = {}) {
         end_maintenance(g, d, cause);
         d.draining_to = to;
         d.cause = cause;
-        because(severity, g, cause + ": it moves from " + name(d.owner) + " to " + name(to));
+        because(severity, g, cause + ": it moves from " + name(d.owner) + " to " + name(to), kind, std::move(evidence));
     }
 
     void start_draining_if_due(GroupSpec const& g, GroupDecision const& seen) {
@@ -203,7 +205,7 @@ private:
                    !failed_there(seen, to) && !flaps(decision(), to, view_.now.wall_ms)) {
             GroupDecision& d = edit(g);
             d.away_by_failure = false;
-            drain(g, d, to, Severity::info, "failback: " + name(to) + (g.preferred ? " is preferred and back" : " is back, and the group is to be kept apart"));
+            drain(g, d, to, Severity::info, "failback: " + name(to) + (g.preferred ? " is preferred and back" : " is back, and the group is to be kept apart"), EventKind::failback);
         }
     }
 
@@ -226,13 +228,21 @@ private:
     // A node that has just joined is given nothing back before it has said what it runs.
     bool peer_ready(NodeIndex n) const { return view_.reports[at(n)] && view_.reports[at(n)]->under == plan_.next.id; }
 
+    // What its node says of the resource that failed: "web-server: check http failed 2 times in a row: ...; ".
+    std::string failed_report(NodeIndex owner, std::string const& resource) const {
+        auto const& known = view_.reports[at(owner)]->resources;
+        auto const it = known.find(resource);
+        return it == known.end() || it->second.message.empty() ? "" : resource + ": " + it->second.message + "; ";
+    }
+
     void fail_over(GroupSpec const& g, GroupDecision& d, NodeIndex to) {
         std::string const resource = view_.reports[at(d.owner)]->failed_groups.at(g.name);
         d.failovers.push_back({view_.now.wall_ms, d.owner, resource});
         d.away_by_failure = d.away_by_failure || home(g, d.owner);
         drain(g, d, to, Severity::error,
               resource + " failed on " + name(d.owner) + " (failover " + std::to_string(d.failovers.size()) + " of " +
-                  std::to_string(g.failover_limit) + ")");
+                  std::to_string(g.failover_limit) + ")",
+              EventKind::failover, failed_report(d.owner, resource) + name(to) + " is up, not paused and may have it");
     }
 
     PlanView const& view_;

@@ -23,6 +23,8 @@ struct Reason {
     Severity severity = Severity::info;
     std::string group;
     std::string text;
+    EventKind kind = EventKind::note;
+    std::string evidence = {};  // what the rule looked at, with its counters
 };
 
 struct Plan {

@@ -165,7 +165,7 @@ void Reconciler::count_time(Now now, Local& l, GroupDecision const* d, Effects& 
         l.gave_up = false;
         l.retry_at = forever;
         l.retry_wall_ms = 0;
-        out.push_back(effect::RecordEvent{Severity::info, l.group->name, r.name, "tried again after it stayed failed"});
+        out.push_back(effect::RecordEvent{Severity::info, l.group->name, r.name, "tried again after it stayed failed", EventKind::retried});
     }
 }
 
@@ -317,14 +317,15 @@ void Reconciler::on_changed(Now now, event::ResourceChanged const& e, Effects& o
         if (e.state == ResourceState::offline) {
             l.kills = 0;
             set_state(now, l, ResourceState::offline, l.gave_up ? l.message : "", out);
-            if (!why.empty()) out.push_back(effect::RecordEvent{Severity::warning, l.group->name, l.spec->name, "offline, but: " + why});
+            if (!why.empty()) out.push_back(effect::RecordEvent{Severity::warning, l.group->name, l.spec->name, "offline, but: " + why, EventKind::offline_but});
             return;
         }
         ++l.kills;
         l.not_before = now.mono + (l.kills == 1 ? Duration{0} : std::min<Duration>(std::chrono::seconds(l.kills), kill_pace_most));
         set_state(now, l, ResourceState::failed, why, out);
         out.push_back(effect::RecordEvent{l.kills > 1 ? Severity::critical : Severity::error, l.group->name, l.spec->name,
-                                          std::string(kind == ActionKind::stop ? "could not be taken offline: " : "could not be killed: ") + why});
+                                          std::string(kind == ActionKind::stop ? "could not be taken offline: " : "could not be killed: ") + why,
+                                          kind == ActionKind::stop ? EventKind::not_stopped : EventKind::not_killed});
         return;
     }
     switch (e.state) {
@@ -371,19 +372,20 @@ void Reconciler::fail(Now now, std::string const& resource, std::string const& w
 
 // A real failure: restart here while the window allows it, else give up and let the leader move the group.
 void Reconciler::failed(Now now, Local& l, std::string const& why, bool restart_here, Effects& out) {
+    std::string const seen = evidence(now, l);
     run_checks(l, false, out);
     bool const news = l.state != ResourceState::failed;
     set_state(now, l, ResourceState::failed, why, out);
     l.kills = 0;
     l.not_before = l.hands_off ? now.mono + look_pace : long_ago;
-    if (l.hands_off && news) out.push_back(effect::RecordEvent{Severity::warning, l.group->name, l.spec->name, "failed: " + why + "; left as it is, for its group is in maintenance"});
+    if (l.hands_off && news) out.push_back(effect::RecordEvent{Severity::warning, l.group->name, l.spec->name, "failed: " + why + "; left as it is, for its group is in maintenance", EventKind::left_alone, seen});
     if (!l.wanted || l.hands_off) return;
     RestartSpec const& r = l.spec->restart;
     if (restart_here && static_cast<int>(l.restarts.size()) < r.limit) {
         l.restarts.push_back(now.mono);
         l.start_after = now.mono + r.delay;
         out.push_back(effect::RecordEvent{Severity::warning, l.group->name, l.spec->name,
-                                          "failed: " + why + "; restarted here (" + std::to_string(l.restarts.size()) + " of " + std::to_string(r.limit) + ")"});
+                                          "failed: " + why + "; restarted here (" + std::to_string(l.restarts.size()) + " of " + std::to_string(r.limit) + ")", EventKind::restarted, seen});
         return;
     }
     l.gave_up = true;
@@ -392,7 +394,7 @@ void Reconciler::failed(Now now, Local& l, std::string const& why, bool restart_
     l.retry_wall_ms = now.wall_ms + to_ms(l.backoff);
     out.push_back(effect::RecordEvent{Severity::error, l.group->name, l.spec->name,
                                       "failed: " + why + (restart_here ? "; its restarts here are used up" : "; a restart here can't help") +
-                                          "; tried again in " + std::to_string(to_ms(l.backoff) / 1000) + " s if it stays here"});
+                                          "; tried again in " + std::to_string(to_ms(l.backoff) / 1000) + " s if it stays here", EventKind::restarts_used_up, seen});
 }
 
 void Reconciler::forget_states(Now now, std::string const& why) {
@@ -407,6 +409,10 @@ void Reconciler::forget_states(Now now, std::string const& why) {
         l.checks_run = false;
         std::fill(l.health.begin(), l.health.end(), Health::none);
     }
+}
+
+void Reconciler::assume_restarts(Now now, std::string const& resource, int used) {
+    if (auto const it = locals_.find(resource); it != locals_.end()) it->second.restarts.assign(static_cast<std::size_t>(std::max(used, 0)), now.mono);
 }
 
 // ---- answers ------------------------------------------------------------------------------------------------------------------

@@ -50,6 +50,8 @@ public:
     // Of the group: a resource that was killed in vain, so that nothing proves that it has ended. Empty: none.
     std::string unstoppable(GroupSpec const& g) const;
     bool anything_unstoppable() const;
+    // For a forecast: so many restarts of it are used.
+    void assume_restarts(Now now, std::string const& resource, int used);
     bool refresh_report(Now now, DecisionId under, bool leaving, bool giving_up);  // true: it changed
     std::map<std::string, ResourceState> states() const;
 
@@ -97,6 +99,8 @@ private:
         std::vector<Local*> members;  // in the file's order
         Instant yields_until = forever;  // to groups of higher priority that start, too; forever: to none
     };
+
+    static std::string evidence(Now now, Local const& l);  // evidence.cpp
 
     // group_order.cpp: `after` and `priority`
     void order_groups(Now now, Rights const& rights, Decision const* decision);

@@ -40,7 +40,7 @@ bool Replication::on_persisted(Now now, event::Persisted const& e, Effects& out)
             asked_ = id_of(stored_);
             retry_at_ = now.mono + store_retry;
         }
-        out.push_back(effect::RecordEvent{Severity::critical, "", "", "the state directory can't be written: " + e.error + "; nothing new can be decided or joined until it can"});
+        out.push_back(effect::RecordEvent{Severity::critical, "", "", "the state directory can't be written: " + e.error + "; nothing new can be decided or joined until it can", EventKind::state_unwritable});
         return false;
     }
     durable_.highest = std::max(durable_.highest, t.terms.highest);

@@ -1,5 +1,7 @@
 #include "clusterd/shell/history.hpp"
 
+#include "clusterd/wire/event_kinds.hpp"
+
 #include <algorithm>
 #include <charconv>
 
@@ -43,7 +45,8 @@ std::uint64_t History::number_of(std::string const& id) const {
 }
 
 EventRecord History::add(Now now, effect::RecordEvent const& e) {
-    EventRecord r{node_ + "-" + std::to_string(++last_event_), now.wall_ms, node_, std::string(spell(e.severity)), e.group, e.resource, e.message};
+    EventRecord r{node_ + "-" + std::to_string(++last_event_), now.wall_ms, node_, std::string(spell(e.severity)), e.group, e.resource, e.message,
+                  std::string(info_of(e.kind).name), e.evidence};
     log_.write(r);
     keep(r);
     return r;

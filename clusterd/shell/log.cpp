@@ -1,5 +1,6 @@
 #include "clusterd/shell/log.hpp"
 
+#include "clusterd/wire/event_kinds.hpp"
 #include "clusterd/wire/status.hpp"
 
 // Where in the source an event was written says nothing to an operator, and names the build machine's paths.
@@ -33,9 +34,11 @@ Log::Log(std::string format) : format_(std::move(format)) {
 void Log::write(EventRecord const& e) const {
     std::string const line = line_of(e);
     if (format_ == "journal") {
-        int const sent = sd_journal_send("MESSAGE=%s", line.c_str(), "PRIORITY=%i", priority_of(e.severity), "SYSLOG_IDENTIFIER=clusterd", "CLUSTER_EVENT=%s",
-                                         e.id.c_str(), "CLUSTER_NODE=%s", e.node.c_str(), "CLUSTER_GROUP=%s", e.group.c_str(), "CLUSTER_RESOURCE=%s",
-                                         e.resource.c_str(), nullptr);
+        auto const kind = find_kind(e.kind);
+        int const sent = sd_journal_send("MESSAGE=%s", line.c_str(), "MESSAGE_ID=%s", message_id(kind ? kind->kind : EventKind::note).c_str(), "PRIORITY=%i",
+                                         priority_of(e.severity), "SYSLOG_IDENTIFIER=clusterd", "CLUSTER_EVENT=%s", e.id.c_str(), "CLUSTER_KIND=%s", e.kind.c_str(),
+                                         "CLUSTER_NODE=%s", e.node.c_str(), "CLUSTER_GROUP=%s", e.group.c_str(), "CLUSTER_RESOURCE=%s", e.resource.c_str(),
+                                         "CLUSTER_EVIDENCE=%s", e.evidence.c_str(), nullptr);
         if (sent == 0) return;
     }
     if (format_ == "json") {

@@ -54,7 +54,7 @@ Worker::Worker(AsioLoop& loop, WorkerStart start)
     gate_ = std::make_unique<Gate>(loop_, GateOptions{.table = "clusterd_" + std::to_string(at(self_)),
                                                       .renew_every = spec.timing.permit / 4,
                                                       .interfaces = {},
-                                                      .notify = [this](std::string const& m) { note(Severity::warning, "address gate: " + m); }});
+                                                      .notify = [this](std::string const& m) { note(EventKind::address_gate, Severity::warning, "address gate: " + m); }});
     keeper_ = std::make_unique<AddressKeeper>(
         loop_, spec.nodes[at(other(self_))].name,
         AddressKeeper::Callbacks{.announce = [this](std::string const& resource, int times) { hosts_->announce(resource, times); },
@@ -63,7 +63,7 @@ Worker::Worker(AsioLoop& loop, WorkerStart start)
     heard_.assign(spec.nodes[at(self_)].links.size(), long_ago);
     links_ = std::make_unique<Links>(loop_, spec, self_, key_,
                                      Links::Callbacks{[this](Heartbeat const& h, int link) { heard(link); happen(event::HeartbeatReceived{h, link}); },
-                                                      [this](Severity s, std::string m) { note(s, m); }});
+                                                      [this](Severity s, std::string m) { note(EventKind::link_problem, s, m); }});
     auto const parse = [](std::string const& xml) { return make_config(xml, "the cluster's configuration"); };
     replica_ = std::make_unique<Replica>(
         loop_, spec, self_, start.node.incarnation, key_,
@@ -80,7 +80,7 @@ Worker::Worker(AsioLoop& loop, WorkerStart start)
                                },
                            .known = [this](Hash const& h) { return known_config(h); },
                            .parse = parse,
-                           .note = [this](Severity s, std::string m) { note(s, m); },
+                           .note = [this](Severity s, std::string m) { note(EventKind::sync_problem, s, m); },
                            .link_up = [this](int link) { return links_->up(link); }});
     watch_networks();
     if (spec.quorum_disk) {
@@ -102,7 +102,7 @@ Worker::Worker(AsioLoop& loop, WorkerStart start)
 Worker::~Worker() = default;
 
 Result<Done> Worker::open() {
-    for (auto const& w : warnings_) note(Severity::warning, w);
+    for (auto const& w : warnings_) note(EventKind::start_warning, Severity::warning, w);
     if (!addresses_.empty()) {
         if (!no_gate_.empty()) return Error{no_gate_};
         if (auto const swept = sweep(); !swept) return swept;
@@ -203,7 +203,7 @@ void Worker::on_resource(event::ResourceChanged const& e) {
     if (!address) return;
     keeper_->online(e.resource, e.state == ResourceState::online);
     auto const done = e.state == ResourceState::online ? gate_->allow(*address) : gate_->disallow(*address);
-    if (!done && gate_->state() != Gate::State::unavailable) note(Severity::error, "address gate: " + done.error());
+    if (!done && gate_->state() != Gate::State::unavailable) note(EventKind::address_gate, Severity::error, "address gate: " + done.error());
 }
 
 void Worker::permit(Instant end) {
@@ -250,7 +250,7 @@ void Worker::record(effect::RecordEvent const& e) {
     if (replica_ && replica_->up()) replica_->send_aux(event_json(r));
 }
 
-void Worker::note(Severity severity, std::string const& message) { record({severity, "", "", message}); }
+void Worker::note(EventKind kind, Severity severity, std::string const& message) { record({severity, "", "", message, kind}); }
 
 void Worker::send_own_events() {
     for (auto const& e : history_->own_events(200)) replica_->send_aux(event_json(e));

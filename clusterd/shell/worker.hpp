@@ -69,7 +69,7 @@ private:
     bool take_macs(std::string const& line);
     void nothing_is_online();
     void record(effect::RecordEvent const& e);
-    void note(Severity severity, std::string const& message);
+    void note(EventKind kind, Severity severity, std::string const& message);
     void send_own_events();
     ConfigPtr known_config(Hash const& hash) const;
     std::string const* address_of(std::string const& resource) const;
@@ -97,6 +97,7 @@ private:
     std::vector<EventRecord> events(std::string const& after_id, std::size_t limit) override;
     std::vector<FailoverRecord> failovers() override;
     TimingInfo timing() override;
+    PlanAnswer plan(Command const& command) override;  // worker_plan.cpp
     std::string config_xml() override;
     std::string force_preview() override;
     Result<Done> force() override;

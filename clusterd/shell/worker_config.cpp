@@ -34,7 +34,7 @@ void Worker::configured() {
     for (auto const& a : kept) all.push_back(addresses_[a.resource] = format_address(a.address.address));
     keeper_->configure(kept);
     gate_->add_interfaces(interfaces_of_addresses(spec));
-    if (auto const set = gate_->set_addresses(all); !set) note(Severity::error, "address gate: " + set.error());
+    if (auto const set = gate_->set_addresses(all); !set) note(EventKind::address_gate, Severity::error, "address gate: " + set.error());
     if (!addresses_.empty() && gate_->state() == Gate::State::unopened)
         if (auto const opened = open_gate(); !opened) no_gate_ = opened.error();
     if (shared_) shared_->kill_ns.store(spec.timing.kill.count());
@@ -52,7 +52,7 @@ void Worker::watch_networks() {
                                                                    happen(event::NetworkState{network, well, std::move(message)});
                                                                    if (back) keeper_->healed();
                                                                },
-                                                               [this](Severity s, std::string m) { note(s, m); }});
+                                                               [this](Severity s, std::string m) { note(EventKind::network_down, s, m); }});
 }
 
 // A guard that went on has it still, and says so again.
@@ -65,7 +65,7 @@ void Worker::arm_watchdog(WatchdogSpec const& wanted) {
         watchdog_seconds_ = *armed;
     } else {
         watchdog_problem_ = "the watchdog is not armed: " + armed.error();
-        note(Severity::warning, watchdog_problem_);
+        note(EventKind::watchdog, Severity::warning, watchdog_problem_);
     }
 }
 
@@ -92,7 +92,7 @@ Result<Done> Worker::open_gate() {
         return Error{"ip-address resources need the address gate, for the permit is shorter than 1500 ms: " + opened.error() +
                      ". Install nftables, or use <timing profile=\"wan\"/> or permit=\"1500ms\" or more, on both nodes"};
     hosts_->no_gate();
-    note(Severity::warning, opened.error() + ". Its addresses are taken off by the kernel at the permit's end (valid_lft)");
+    note(EventKind::address_gate, Severity::warning, opened.error() + ". Its addresses are taken off by the kernel at the permit's end (valid_lft)");
     return Done{};
 }
 
@@ -101,7 +101,7 @@ Result<Done> Worker::sweep() {
     if (resumed_) return Done{};
     auto const swept = sweep_addresses(cluster_addresses());
     if (!swept) return Error{swept.error()};
-    for (auto const& s : *swept) note(Severity::warning, s);
+    for (auto const& s : *swept) note(EventKind::start_warning, Severity::warning, s);
     return Done{};
 }
 

@@ -42,9 +42,9 @@ std::string name_of(Fields const& in, std::string_view field) {
 
 Command read_command(Fields const& in) {
     for (auto const& [key, value] : in.raw()) {
-        constexpr std::array known{"verb", "target", "to", "drain", "failback", "user", "config", "base", "on", "for_ms"};
+        constexpr std::array known{"verb", "target", "to", "drain", "failback", "user", "reason", "config", "base", "on", "for_ms"};
         if (std::find(known.begin(), known.end(), std::string_view(key)) == known.end()) {
-            throw Bad("'" + std::string(key) + "' is not a field of a command (verb, target, to, drain, failback, user, config, base, on, for_ms)");
+            throw Bad("'" + std::string(key) + "' is not a field of a command (verb, target, to, drain, failback, user, reason, config, base, on, for_ms)");
         }
     }
     Command c;
@@ -57,6 +57,7 @@ Command read_command(Fields const& in) {
     if (c.target.empty() && !may_have_none) throw Bad("target: the name of a group, resource or node is expected");
     if (in.has("to")) c.to = name_of(in, "to");
     if (in.has("user")) c.user = name_of(in, "user");
+    if (in.has("reason")) c.reason = name_of(in, "reason");
     if (in.has("drain")) c.drain = in.flag("drain");
     if (in.has("failback")) c.failback = in.flag("failback");
     if (!c.to.empty() && c.verb != Verb::move) throw Bad("to: only `move` takes it");
@@ -84,7 +85,9 @@ json::object event_object(EventRecord const& e) {
             {"severity", e.severity},
             {"group", text_or_null(e.group)},
             {"resource", text_or_null(e.resource)},
-            {"message", e.message}};
+            {"message", e.message},
+            {"kind", e.kind},
+            {"evidence", text_or_null(e.evidence)}};
 }
 
 std::int64_t read_time(Fields const& in, std::string_view name) {
@@ -156,6 +159,7 @@ std::string command_json(Command const& c) {
     if (c.drain) out["drain"] = true;
     if (c.failback) out["failback"] = true;
     if (!c.user.empty()) out["user"] = c.user;
+    if (!c.reason.empty()) out["reason"] = c.reason;
     if (c.verb == Verb::maintenance) out["on"] = c.on, out["for_ms"] = c.for_ms;
     if (c.config) out["config"] = c.config->xml;
     if (c.base != Hash{}) out["base"] = to_hex(c.base);
@@ -211,8 +215,11 @@ Result<std::vector<EventRecord>> parse_events(std::string_view text) {
     return read<std::vector<EventRecord>>(text, "the events", [](Fields const& in) {
         std::vector<EventRecord> events;
         in.each("events", [&](Fields const& e) {
-            events.push_back({e.text("id"), read_time(e, "time"), e.text("node"), e.text("severity"), e.text_or_null("group"),
-                              e.text_or_null("resource"), e.text("message")});
+            EventRecord r{e.text("id"), read_time(e, "time"), e.text("node"), e.text("severity"), e.text_or_null("group"),
+                          e.text_or_null("resource"), e.text("message")};
+            if (e.has("kind")) r.kind = e.text("kind");  // older lines have none
+            if (e.has("evidence")) r.evidence = e.text_or_null("evidence");
+            events.push_back(std::move(r));
         });
         return events;
     });

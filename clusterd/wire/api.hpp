@@ -16,6 +16,8 @@ struct EventRecord {
     std::string id;
     std::int64_t time_ms = 0;
     std::string node, severity, group, resource, message;  // severity as spell() writes it; group, resource may be empty
+    std::string kind = "note";  // a name of event_kinds.hpp, or one that a newer clusterd wrote
+    std::string evidence = {};  // what was known when it was decided; may be empty
     bool operator==(EventRecord const&) const = default;
 };
 

@@ -51,9 +51,11 @@ void write(Writer& w, sync::CommandForward const& m) {
     w.boolean(m.command.failback);
     w.string(clip(m.command.user, max_name));
     if (m.command.verb == Verb::maintenance) w.boolean(m.command.on), w.i64(m.command.for_ms);
-    if (m.command.verb != Verb::apply) return;
-    w.bytes(m.command.base);
-    w.string(m.command.config ? m.command.config->xml : std::string());
+    if (m.command.verb == Verb::apply) {
+        w.bytes(m.command.base);
+        w.string(m.command.config ? m.command.config->xml : std::string());
+    }
+    if (!m.command.reason.empty()) w.string(clip(m.command.reason, max_message));  // left out where there is none: a clusterd that doesn't know it still reads the rest
 }
 void write(Writer& w, sync::CommandAnswer const& m) {
     w.string(clip(m.id, max_name));
@@ -119,9 +121,11 @@ void read(Reader& r, sync::CommandForward& m, DecodedSync&) {
         m.command.on = r.boolean();
         m.command.for_ms = r.i64();
     }
-    if (m.command.verb != Verb::apply) return;
-    m.command.base = r.bytes<32>();
-    m.command.config = unread_config(r.string(max_nested));
+    if (m.command.verb == Verb::apply) {
+        m.command.base = r.bytes<32>();
+        m.command.config = unread_config(r.string(max_nested));
+    }
+    if (r.left() > 0) m.command.reason = r.string(max_message);
 }
 void read(Reader& r, sync::CommandAnswer& m, DecodedSync&) {
     m.id = r.string(max_name);

@@ -70,6 +70,10 @@ public:
     }
     std::vector<FailoverRecord> failovers() override { return moves; }
     TimingInfo timing() override { return timing_info; }
+    PlanAnswer plan(Command const& command) override {
+        given.push_back(command);
+        return planned;
+    }
     std::string config_xml() override { return xml; }
     std::string force_preview() override { return "alpha has decision 7/42, the disk 7/42; nothing would be lost.\n"; }
     Result<Done> force() override {
@@ -84,6 +88,7 @@ public:
     std::vector<EventRecord> recorded;
     std::vector<FailoverRecord> moves;
     TimingInfo timing_info;
+    PlanAnswer planned;
     std::string xml = "<cluster name=\"shop\" version=\"1\"/>\n";
     std::string force_refusal;
     int forced = 0;

@@ -71,13 +71,17 @@ TEST(ApiJson, ProgressBothWays) {
 }
 
 TEST(ApiJson, EventsAreTheContractsLines) {
-    EventRecord const e{"e7", 1'764'000'000'000, "alpha", "warning", "web", "", "restarted"};
+    EventRecord const e{"e7", 1'764'000'000'000, "alpha", "warning", "web", "", "restarted", "restarted", "check tcp: failed"};
     EXPECT_EQ(
         event_json(e),
-        R"({"id":"e7","time":"2025-11-24T16:00:00.000Z","node":"alpha","severity":"warning","group":"web","resource":null,"message":"restarted"})");
+        R"({"id":"e7","time":"2025-11-24T16:00:00.000Z","node":"alpha","severity":"warning","group":"web","resource":null,"message":"restarted","kind":"restarted","evidence":"check tcp: failed"})");
     auto const back = parse_events(events_json({e, e}));
     ASSERT_TRUE(back) << back.error();
     EXPECT_THAT(*back, ElementsAre(e, e));
+    // A line that an earlier clusterd left in the state directory.
+    auto const old = parse_events(R"({"events":[{"id":"e7","time":"2025-11-24T16:00:00.000Z","node":"alpha","severity":"info","group":null,"resource":null,"message":"m"}]})");
+    ASSERT_TRUE(old) << old.error();
+    EXPECT_EQ(old->front().kind, "note");
 }
 
 TEST(ApiJson, FailoversAreTheContractsLines) {

@@ -1,0 +1,97 @@
+"""What an operator asks: why it is so, and what would happen if."""
+import json
+
+from runner import PERMIT_MS, scenario
+from tools import LabError, wait_for
+
+
+def why(run, node, *name):
+    return json.loads(node.ctl("--json", "why", *name, check=True).stdout)
+
+
+def decided(told):
+    return next(e for e in told["chain"] if e["id"] == told["decided"])
+
+
+@scenario()
+def why_tells(run):
+    """Why is the group there? After a failure, a power cut and a move, asked on both nodes: the evidence, the rule's event, the time line."""
+    run.start_both()
+    run.step("a server that is killed")
+    run.alpha.kill_service()
+    wait_for("it to be online again", lambda: any(e["kind"] == "restarted" for e in why(run, run.beta, "web-server")["since"]), limit=20)
+    failure = next(e for e in why(run, run.alpha, "web-server")["since"] if e["kind"] == "restarted")
+    run.expect("1 of " in failure["message"] and failure["evidence"], f"its failure is told without counters or evidence: {failure}")
+
+    run.step("a power cut")
+    with run.watching() as probe:
+        when = run.alpha.power_cut()
+        probe.wait_served(by="beta", since=when)
+    told = why(run, run.beta, "web")
+    takeover = decided(told)
+    run.expect(takeover["kind"] == "takeover" and "alpha's last heartbeat" in takeover["evidence"], f"the takeover isn't told with its evidence: {takeover}")
+    run.expect({"seeking", "alone"} <= {e["kind"] for e in told["chain"]}, f"what led to it isn't told: {told['chain']}")
+    wait_for("its time line", lambda: why(run, run.beta, "web")["failover"], limit=20)
+    text = run.beta.ctl("why", "web", check=True).stdout
+    run.expect("HOW IT CAME THERE" in text and "It took" in text, f"the text lacks a part: {text}")
+    run.expect("down" in run.beta.ctl("why", "alpha", check=True).stdout, "why alpha doesn't say that it is down")
+
+    run.step("the node that was away is told of it, too")
+    run.alpha.power_on()
+    run.settled("beta")
+    wait_for("alpha to know", lambda: why(run, run.alpha, "web")["decided"] == takeover["id"], limit=30)
+    explained = run.alpha.ctl("explain", takeover["id"], check=True).stdout
+    run.expect("To do:" in explained and "MESSAGE_ID=" in explained, f"explain says: {explained}")
+
+    run.step("a move, with a reason")
+    run.alpha.ctl("move", "web", "--reason", "new kernel on beta", check=True)
+    for node in (run.alpha, run.beta):
+        wait_for(f"{node.name} to tell of the move", lambda: "new kernel on beta" in decided(why(run, node, "web"))["message"], limit=20)
+    run.expect(run.alpha.ctl("why", "wbe").returncode == 5, "an unknown name isn't refused")
+
+
+@scenario()
+def planned_as_it_came(run):
+    """What `plan` foretells, and what then happens: the order, the owner, and the time, for a move and for a power cut, again and again."""
+    run.start_both()
+    owner, other = run.alpha, run.beta
+    for turn in range(4):
+        run.step(f"a move, turn {turn + 1}")
+        plan = json.loads(owner.ctl("--json", "plan", "move", "web", check=True).stdout)
+        foretold = [(s["kind"], s["resource"], s["node"]) for s in plan["steps"]]
+        run.expect(("owner", None, other.name) in foretold, f"the plan doesn't hand the group over: {foretold}")
+        run.expect([s for s in foretold if s[0] == "start"] == [("start", "web-ip", other.name), ("start", "web-server", other.name)], f"not in the order of its dependencies: {foretold}")
+        owner.ctl("move", "web", check=True)
+        line = newest(run, other)
+        took = sum(p["ms"] for p in line["phases"])
+        run.step(f"move: foretold {plan['groups'][0]['back_after_us'] // 1000} ms ({plan['shortest_us'][0] // 1000} to {plan['longest_us'][0] // 1000}), came {took} ms")
+        owner, other = other, owner
+    run.step("a power cut")
+    plan = json.loads(owner.ctl("--json", "plan", "fail", owner.name, check=True).stdout)
+    run.expect(plan["groups"][0]["to"] == other.name and plan["groups"][0]["is_online"], f"the plan says {plan['groups']}")
+    run.expect(not any(s["kind"] == "stop" for s in plan["steps"]), "the plan stops something on a lost node")
+    with run.watching() as probe:
+        when = owner.power_cut()
+        probe.wait_served(by=other.name, since=when)
+        run.judge(probe, blackout_below=3 * PERMIT_MS)
+    line = newest(run, other)
+    run.step(f"power cut: foretold {plan['groups'][0]['back_after_us'] // 1000} ms, came {sum(p['ms'] for p in line['phases'])} ms")
+    run.expect(other.ctl("plan", "fail", other.name).returncode == 5, "the loss of the last node is planned as if the other one were there")
+    owner.power_on()
+    run.settled(other.name)
+    run.step("a resource that fails, and a pause")
+    plan = json.loads(other.ctl("--json", "plan", "fail", "web-server", check=True).stdout)
+    run.expect(plan["groups"][0]["to"] == other.name and plan["used_up"]["groups"][0]["to"] == owner.name, f"a failure is foretold as {plan}")
+    plan = json.loads(other.ctl("--json", "plan", "pause", other.name, "--drain", check=True).stdout)
+    run.expect(plan["groups"][0]["to"] == owner.name, f"a drain is foretold as {plan}")
+    run.expect("If web were moved now" in other.ctl("plan", "move", "web", check=True).stdout, "the text lacks its question")
+
+
+def newest(run, node):
+    """The newest time line that this node knows, once it is about its own group."""
+    def look():
+        lines = [json.loads(line) for line in node.ctl("--json", "failovers", check=True).stdout.splitlines()]
+        if not lines or lines[-1]["to"] != node.name:
+            raise LabError("no time line yet")
+        return lines[-1]
+    return wait_for("the time line", look, limit=20)
