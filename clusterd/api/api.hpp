@@ -31,6 +31,7 @@ struct ApiBackend {
     virtual TimingInfo timing() = 0;
     virtual PlanAnswer plan(Command const& command) = 0;  // what would come of it; `fail` takes a node, too
     virtual std::string config_xml() = 0;  // of the configuration that counts; empty = none known
+    virtual std::vector<ConfigRevision> revisions() = 0;  // that counted on this node, oldest first
     // What `quorum force` would go on with and what could be lost, as text for a person.
     virtual std::string force_preview() = 0;
     virtual Result<Done> force() = 0;

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::string_view commands_path = "/v1/commands/";
 constexpr std::string_view failovers_path = "/v1/failovers/";
+constexpr std::string_view revisions_path = "/v1/config/revisions/";
 
 Answer wrong(unsigned status, std::string_view message) {
     return {status, message_json("error", message)};
@@ -35,7 +36,7 @@ std::optional<Answer> Routes::answer(Request const& r, std::string const& user, 
     if (r.path == "/v1/quorum/force") return force(r);
     if (r.path == "/v1/plan") return plan(r);
     bool const known = r.path == "/v1/status" || r.path == "/v1/events" || r.path == "/v1/failovers" || r.path == "/v1/timing" ||
-                       r.path == "/v1/config" || r.path.starts_with(failovers_path);
+                       r.path == "/v1/config" || r.path == "/v1/config/revisions" || r.path.starts_with(revisions_path) || r.path.starts_with(failovers_path);
     if (!known) {
         return wrong(404,
                      "there is no '" + r.path + "'; known: /v1/status, events, failovers, timing, config, commands, plan, quorum/force");
@@ -45,6 +46,8 @@ std::optional<Answer> Routes::answer(Request const& r, std::string const& user, 
     if (r.path == "/v1/events") return events(r, at_last);
     if (r.path == "/v1/failovers") return Answer{200, failovers_json(backend_.failovers())};
     if (r.path == "/v1/timing") return Answer{200, timing_json(backend_.timing())};
+    if (r.path == "/v1/config/revisions") return Answer{200, revisions_json(backend_.revisions())};
+    if (r.path.starts_with(revisions_path)) return revision(r);
     if (r.path == "/v1/config") {
         std::string xml = backend_.config_xml();
         if (xml.empty()) return wrong(404, "this node knows no configuration yet: it waits for its peer or the quorum disk");
@@ -91,6 +94,14 @@ Answer Routes::failover(Request const& r) {
         if (f.id == id) return {200, failover_json(f)};
     }
     return wrong(404, "failover '" + id + "' is not known; `clusterctl failovers` lists them");
+}
+
+Answer Routes::revision(Request const& r) {
+    std::string const number = r.path.substr(revisions_path.size());
+    auto const all = backend_.revisions();
+    for (auto it = all.rbegin(); it != all.rend(); ++it)
+        if (std::to_string(it->revision) == number) return {200, it->xml, false};
+    return wrong(404, "revision '" + number + "' is not kept on this node: it is too old, or this node was away while it counted; `clusterctl show config --history` lists what is");
 }
 
 Answer Routes::plan(Request const& r) {

@@ -81,6 +81,11 @@ void about_nodes(Status const& s, std::vector<Concern>& out) {
     }
 }
 
+void about_configuration(Status const& s, std::int64_t now_ms, std::vector<Concern>& out) {
+    if (s.confirm_until == 0) return;
+    out.push_back({Tone::warn, fmt::format("The configuration (revision {}) is taken back at {}, unless it is confirmed.", s.origin.revision, local_time(s.confirm_until, now_ms)), "If it is to stay: clusterctl confirm"});
+}
+
 void about_quorum(Status const& s, std::vector<Concern>& out) {
     QuorumStatus const& q = s.quorum;
     std::string const why = q.message.empty() ? "" : ": " + q.message;
@@ -155,6 +160,18 @@ void about_groups(Status const& s, std::int64_t now_ms, std::vector<Concern>& ou
     }
 }
 
+// What somebody ordered and may have forgotten.
+std::string on_purpose(Status const& s) {
+    std::string text;
+    auto const add = [&text](std::string what) { text += (text.empty() ? "" : ", ") + std::move(what); };
+    for (auto const& n : s.nodes)
+        if (n.paused) add(n.name + " is paused");
+    for (auto const& g : s.groups)
+        if (g.maintenance_until != 0) add(g.name + " is in maintenance");
+    if (s.confirm_until != 0) add("the configuration waits to be confirmed");
+    return text;
+}
+
 }  // namespace
 
 std::vector<Concern> concerns(Status const& s, std::int64_t now_ms) {
@@ -162,6 +179,7 @@ std::vector<Concern> concerns(Status const& s, std::int64_t now_ms) {
     about_permit(s, out);
     about_nodes(s, out);
     about_quorum(s, out);
+    about_configuration(s, now_ms, out);
     about_groups(s, now_ms, out);
     for (auto const& w : s.warnings) out.push_back({Tone::warn, w, ""});
     std::stable_sort(out.begin(), out.end(),
@@ -175,9 +193,10 @@ Headline headline(Status const& s) {
     if (bad > 0) return {Tone::bad, fmt::format("{} of {} not online", bad, count(s.groups.size(), "group"))};
     if (std::any_of(s.groups.begin(), s.groups.end(), under_way)) return {Tone::warn, "changes are under way"};
     NodeStatus const& peer = s.nodes[at(other(s.self))];
-    bool const peer_ready = peer.state == NodeState::up && !peer.leaving;
+    bool const peer_ready = (peer.state == NodeState::up || peer.state == NodeState::paused) && !peer.leaving;
     if (!peer_ready)
         return {Tone::warn, fmt::format("running, but nothing can fail over ({} is {})", peer.name, spell(peer.state))};
+    if (std::string const held = on_purpose(s); !held.empty()) return {Tone::warn, "running; " + held};
     auto const found = concerns(s, 0);
     if (std::any_of(found.begin(), found.end(), [](Concern const& c) { return c.tone != Tone::plain; })) {
         return {Tone::warn, "running, with something to look at"};

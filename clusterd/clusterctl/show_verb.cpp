@@ -100,10 +100,27 @@ int timing(Options const& options) {
     return print(timing_text(*info, stdout_paint()));
 }
 
-int config(Options const& options) {
+int config(Options const& options, std::optional<std::uint64_t> revision) {
     Daemon daemon(options.socket);
-    std::string const xml = daemon.get("/v1/config");
+    std::string const xml = daemon.get(revision ? fmt::format("/v1/config/revisions/{}", *revision) : "/v1/config");
     return print(options.json ? message_json("config", xml) + "\n" : xml);
+}
+
+int config_history(Options const& options) {
+    Daemon daemon(options.socket);
+    auto const list = parse_revisions(daemon.get("/v1/config/revisions"));
+    if (!list) throw Stop{exit_failed, list.error()};
+    if (options.json) {
+        for (auto const& r : *list) std::printf("%s\n", revision_json(r, false).c_str());
+        return exit_done;
+    }
+    Table table({9, 20, 20, 13, 0});
+    table.add({{"REVISION", Tone::faint}, {"WHEN", Tone::faint}, {"WHO", Tone::faint}, {"HASH", Tone::faint}, {"WHY", Tone::faint}});
+    for (auto const& r : *list)
+        table.add({{std::to_string(r.revision)}, {r.time_ms == 0 ? "first start" : local_date_time(r.time_ms).substr(0, 19)}, {r.user.empty() ? "-" : r.user}, {r.hash.substr(0, 12)}, {r.reason}});
+    Paint paint = stdout_paint();
+    if (!paint.terminal) paint.width = 1000;
+    return print(table.text(paint));
 }
 
 }  // namespace
@@ -117,7 +134,11 @@ void add_show(CLI::App& app, Options const& options, Chosen& chosen) {
         return sub;
     };
     add("timing", "The timing that counts, what was measured, and whether the rules hold", [&options] { return timing(options); });
-    add("config", "The configuration that counts now, as XML", [&options] { return config(options); });
+    auto const history = std::make_shared<bool>(false);
+    auto const revision = std::make_shared<std::optional<std::uint64_t>>();
+    auto* const shown_config = add("config", "The configuration that counts now, as XML", [&options, history, revision] { return *history ? config_history(options) : config(options, *revision); });
+    shown_config->add_flag("--history", *history, "Those that counted on this node, with when, by whom and why");
+    shown_config->add_option("--revision", *revision, "One of them")->type_name("N");
     add("types", "Resource types",
         [&options] { return print(options.json ? list_json(resource_types(), "resource") : show_types()); });
     add("agents", "Health agents", [&options] { return print(options.json ? list_json(agents(), "agent") : show_agents()); });

@@ -47,7 +47,7 @@ void add_status(CLI::App& app, Options const& options, Chosen& chosen);
 void add_commands(CLI::App& app, Options const& options, Chosen& chosen);  // online, offline, move, fail, reset, pause, resume
 void add_history(CLI::App& app, Options const& options, Chosen& chosen);   // events, failovers
 void add_why(CLI::App& app, Options const& options, Chosen& chosen);       // why, explain
-void add_apply(CLI::App& app, Options const& options, Chosen& chosen);     // apply, edit
+void add_apply(CLI::App& app, Options const& options, Chosen& chosen);     // apply, edit, confirm
 void add_plan(CLI::App& app, Options const& options, Chosen& chosen);
 void add_check(CLI::App& app, Options const& options, Chosen& chosen);
 void add_quorum(CLI::App& app, Options const& options, Chosen& chosen);

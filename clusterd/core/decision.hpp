@@ -34,6 +34,23 @@ struct GroupDecision {
     bool operator==(GroupDecision const&) const = default;
 };
 
+// Where the configuration that counts came from.
+struct ConfigOrigin {
+    std::uint64_t revision = 0;  // 0: the file of the first start; each one applied is one higher
+    std::int64_t wall_ms = 0;    // when it was decided
+    std::string user, reason;
+    bool operator==(ConfigOrigin const&) const = default;
+};
+
+// `clusterctl apply --confirm`: the configuration before comes back unless an operator says in time that the new one is to stay.
+struct Unconfirmed {
+    std::int64_t until_wall_ms = 0;  // 0: nothing waits for a word
+    std::int64_t for_ms = 0;
+    std::string previous_xml;
+    bool operator==(Unconfirmed const&) const = default;
+};
+inline constexpr std::size_t longest_unconfirmed_xml = 128 << 10;  // bytes: it stands in the decision, whose area on the quorum disk is small
+
 struct Decision {
     DecisionId id;
     Uuid cluster{};
@@ -44,6 +61,8 @@ struct Decision {
     std::set<std::string> making_way;
     std::array<bool, 2> paused{};
     std::array<std::deque<std::int64_t>, 2> losses;  // wall clock, ms: when each node was lost without a word, within flap_window
+    ConfigOrigin origin;
+    Unconfirmed unconfirmed;
     ConfigPtr config;  // on the wire and on disk by its hash
 };
 using DecisionPtr = std::shared_ptr<Decision const>;

@@ -33,6 +33,7 @@ enum class EventKind : std::uint8_t {
     maintenance_ended = 27,
     command = 28,
     config_counts = 29,
+    config_reverted = 30,
     // resources
     restarted = 40,
     restarts_used_up = 41,

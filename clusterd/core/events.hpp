@@ -20,7 +20,7 @@ namespace clusterd {
 
 // ---- operators' commands -------------------------------------------------------------------------------------------------
 
-enum class Verb : std::uint8_t { online, offline, move, fail, reset, pause, resume, apply, maintenance };
+enum class Verb : std::uint8_t { online, offline, move, fail, reset, pause, resume, apply, maintenance, confirm };
 
 struct Command {
     std::string id;      // unique; drawn by the API
@@ -34,6 +34,7 @@ struct Command {
     bool on = true;         // maintenance: begins; false: ends
     std::int64_t for_ms = 0;  // maintenance: for so long; 0 = until it is ended
     Hash base{};            // apply: the configuration it was compared with when the operator agreed; zero: whichever
+    std::int64_t confirm_ms = 0;  // apply: the configuration before comes back after that, unless it is confirmed; 0 = it stays
     std::string reason = {};  // the operator's own words, for the record; may be empty
     bool operator==(Command const&) const = default;
 };
@@ -147,6 +148,8 @@ struct DiskLoadDecisions { std::uint64_t id = 0; };
 struct Permit { Instant end; };
 struct ResourceAction { ActionKind kind = ActionKind::probe; std::string resource; std::uint64_t action = 0; Duration timeout{}; };
 struct Checks { std::string resource; bool run = false; };            // start or stop its health agents
+// Its time is over unconfirmed: the shell gives the leader a command `apply` of this configuration, compared with `base`.
+struct RevertConfiguration { std::string xml; Hash base{}; };
 struct EmergencyStop { std::string reason; };                         // end everything of every resource, now
 struct CommandUpdate { std::string id; Outcome outcome = Outcome::running; std::string message; };
 // evidence: what was known when it was decided, for who asks why; may be empty.
@@ -161,7 +164,7 @@ struct Left {};                                                       // a clean
 }  // namespace effect
 using Effect = std::variant<effect::SendHeartbeat, effect::SendSync, effect::Persist, effect::DiskCycle, effect::DiskRead,
                             effect::DiskStoreDecision, effect::DiskLoadDecisions, effect::Permit, effect::ResourceAction, effect::Checks,
-                            effect::EmergencyStop, effect::CommandUpdate, effect::RecordEvent, effect::RecordFailover, effect::Left>;
+                            effect::EmergencyStop, effect::RevertConfiguration, effect::CommandUpdate, effect::RecordEvent, effect::RecordFailover, effect::Left>;
 using Effects = std::vector<Effect>;
 
 }  // namespace clusterd

@@ -90,6 +90,7 @@ char const* word(Verb v) {
     case Verb::resume: return "resume";
     case Verb::apply: return "apply";
     case Verb::maintenance: return "maintenance";
+    case Verb::confirm: return "confirm";
     }
     return "";
 }

@@ -193,10 +193,13 @@ void Node::Impl::lead(Now now, Effects& out) {
         from_peer.clear();
         drop_change("the leader changed before it was decided, and nothing was changed; try again", out);
         timelines.clear();
+        revert_at = forever;
+        revert_for = {};
         return;
     }
     if (!replication.may_decide() || !membership.permitted(now)) return;
     drop_answers(out);  // of a proposal that went under with its term
+    revert_if_unconfirmed(now, out);
     PlanView const view = plan_view(now);
     reasons.clear();
     // At nearly every step nothing is to be decided: then the decision isn't even copied.
@@ -452,6 +455,7 @@ Instant Node::next_wakeup() const {
     };
     later(i.replication.next_wakeup());
     if (i.reconciler.anything_running()) later(i.membership.permit_end() - i.spec().timing.kill);
+    later(i.revert_at);
     if (i.giving_up) later(i.giving_up_since + move_patience);
     if (i.leaving && !i.left) later(i.marked_since == long_ago ? i.leaving_since + leave_patience : i.marked_since + mark_patience);
     return at;

@@ -34,7 +34,10 @@ void forget_dropped(Spec const& spec, Decision& d) {
     }
 }
 
-void decide(Command const& c, Decision& d) {
+void decide(Command const& c, std::int64_t wall_ms, Decision& d) {
+    d.unconfirmed = {};
+    if (c.confirm_ms > 0) d.unconfirmed = {wall_ms + c.confirm_ms, c.confirm_ms, d.config->xml};
+    d.origin = {d.origin.revision + 1, wall_ms, c.user, c.reason};
     d.config = c.config;
     d.making_way.clear();
     forget_dropped(c.config->spec, d);
@@ -50,6 +53,8 @@ CommandVerdict Node::Impl::begin_change(PlanView const& view, Command const& c, 
     if (c.config->hash == d.config->hash) return {true, false, "this configuration counts already"};
     ConfigChange const difference = compare(d.config->spec, c.config->spec);  // of the draft: another may have been decided in it just now
     if (!difference.fixed.empty()) return refuse("it can't be changed while the cluster runs: " + listed(difference.fixed));
+    if (c.confirm_ms > 0 && d.config->xml.size() > longest_unconfirmed_xml)
+        return refuse("the configuration that counts is too long to be kept for --confirm (more than " + std::to_string(longest_unconfirmed_xml) + " bytes): apply it without");
     auto const way = difference.makes_way();
     for (auto const& name : way) {
         auto const group = d.groups.find(find_by_name(d.config->spec, name).group->name);
@@ -57,7 +62,7 @@ CommandVerdict Node::Impl::begin_change(PlanView const& view, Command const& c, 
             return refuse("it takes " + name + " offline, and group " + group->first + " is in maintenance: end that first, with 'clusterctl maintenance off " + group->first + "'");
     }
     if (way.empty()) {
-        decide(c, d);
+        decide(c, view.now.wall_ms, d);
         return {true, true, {}};
     }
     d.making_way = way;
@@ -92,11 +97,34 @@ bool Node::Impl::way_is_free(PlanView const& view, Decision const& base) const {
 bool Node::Impl::finish_change(PlanView const& view, Decision& d) {
     DecisionPtr const& base = replication.base();
     if (!change || !base || base->making_way != change->making_way || !way_is_free(view, *base)) return false;
-    decide(change->command, d);
+    decide(change->command, view.now.wall_ms, d);
     answers.push_back({change->command, change->from_peer, {change->command.id, true, {}, {}}});
     reasons.push_back({Severity::info, "", (change->command.user.empty() ? std::string("an operator") : change->command.user) + ": apply: a new configuration" + because(change->command), EventKind::command});
     change.reset();
     return true;
+}
+
+// On the leader: what nobody confirmed in time is taken back, by a command like any other. The wall clock says until when, so that a new
+// leader knows it, too; a clock that is set back doesn't make it longer than it was to be.
+void Node::Impl::revert_if_unconfirmed(Now now, Effects& out) {
+    DecisionPtr const& base = replication.base();
+    if (!base || base->unconfirmed.until_wall_ms == 0) {
+        revert_at = forever;
+        revert_for = {};
+        return;
+    }
+    if (revert_for != base->config->hash) {
+        Unconfirmed const& u = base->unconfirmed;
+        revert_for = base->config->hash;
+        revert_told = false;
+        revert_at = now.mono + std::chrono::milliseconds(std::clamp<std::int64_t>(u.until_wall_ms - now.wall_ms, 0, u.for_ms));
+    }
+    if (now.mono < revert_at) return;
+    revert_at = now.mono + revert_pace;  // until it is decided: something may be in its way, a maintenance for one
+    out.push_back(effect::RevertConfiguration{base->unconfirmed.previous_xml, base->config->hash});
+    if (!std::exchange(revert_told, true))
+        out.push_back(effect::RecordEvent{Severity::warning, "", "", "the configuration of revision " + std::to_string(base->origin.revision) + " was not confirmed in time: the one before comes back",
+                                          EventKind::config_reverted});
 }
 
 void Node::Impl::drop_change(std::string const& why, Effects& out) {

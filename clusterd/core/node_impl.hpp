@@ -15,6 +15,7 @@ namespace clusterd {
 
 inline constexpr Duration leave_patience = std::chrono::seconds(60);  // for groups that are to move away
 inline constexpr Duration move_patience = std::chrono::seconds(20);   // before a permit is given up, for what can still be stopped to move away
+inline constexpr Duration revert_pace = std::chrono::seconds(5);       // of tries to take an unconfirmed configuration back
 inline constexpr Duration mark_patience = std::chrono::seconds(1);    // for the quorum disk to take the stop mark
 
 struct Node::Impl {
@@ -50,6 +51,9 @@ struct Node::Impl {
         std::set<std::string> making_way;
     };
     std::optional<Change> change;
+    Instant revert_at = forever;        // leader: when the configuration that counts is taken back, unless it is confirmed
+    Hash revert_for{};                  // which that is
+    bool revert_told = false;
     Role told_role = Role::seeking;
     bool told_any_role = false;
 
@@ -87,6 +91,7 @@ struct Node::Impl {
     bool way_is_free(PlanView const& view, Decision const& base) const;
     bool finish_change(PlanView const& view, Decision& d);
     void drop_change(std::string const& why, Effects& out);
+    void revert_if_unconfirmed(Now now, Effects& out);
     void lead(Now now, Effects& out);
     Decision draft(bool& changed) const;
     std::array<StoreId, 3> voters(std::array<StoreId, 3> listed) const;

@@ -58,6 +58,7 @@ Status Node::status(Now now) const {
     s.self = n.self();
     s.role = m.role();
     s.decision = id_of(acting);
+    if (acting) s.origin = acting->origin, s.confirm_until = acting->unconfirmed.until_wall_ms;
     s.term = m.term();
     // What membership has last looked at may be over by now: a status is asked for at any time.
     bool const permitted = m.permitted(now);

@@ -194,6 +194,8 @@ Operations::Verdict Operations::judge_applied(View const& view, Open const& o) c
         failed += (failed.empty() ? "" : "; ") + stuck;
     }
     if (!failed.empty()) return {Outcome::failed, "the configuration counts now, and not all is online: " + failed};
+    if (view.acting->unconfirmed.until_wall_ms != 0)
+        return {Outcome::done, "the configuration counts now, and is taken back " + std::to_string((o.command.confirm_ms + 999) / 1000) + " s after it was decided, unless you say: clusterctl confirm"};
     return {Outcome::done, "the configuration counts now"};
 }
 
@@ -211,6 +213,7 @@ Operations::Verdict Operations::judge(View const& view, Open& o) const {
     case Verb::pause:
     case Verb::resume: return judge_drained(view, o);
     case Verb::apply: return judge_applied(view, o);
+    case Verb::confirm: return {Outcome::done, "confirmed: the configuration stays"};
     case Verb::maintenance: {
         std::string const what = o.command.target.empty() ? "every group" : o.command.target;
         return {Outcome::done, what + (o.command.on ? " is in maintenance: what fails is shown and left alone" : " is in maintenance no more")};

@@ -264,6 +264,7 @@ public:
             return c_.verb == Verb::pause ? pause(*node) : resume(*node);
         }
         if (c_.verb == Verb::maintenance) return maintenance();
+        if (c_.verb == Verb::confirm) return confirm();
         Found const f = find_by_name(view_.spec, c_.target);
         if (!f.group) return refuse("there is no group or resource '" + c_.target + "'; 'clusterctl status' lists them");
         auto const it = d_.groups.find(f.group->name);
@@ -293,6 +294,12 @@ private:
         return any ? changed() : nothing(c_.on ? "it is in maintenance already" : "it is not in maintenance");
     }
 
+    CommandVerdict confirm() {
+        if (d_.unconfirmed.until_wall_ms == 0) return refuse("nothing waits to be confirmed: it was, or its time was over and the configuration before is back; see 'clusterctl events'");
+        d_.unconfirmed = {};
+        return changed();
+    }
+
     CommandVerdict refuse_in_maintenance(std::string const& group) const {
         return refuse("group " + group + " is in maintenance: end that first, with 'clusterctl maintenance off " + group + "'");
     }
@@ -312,7 +319,8 @@ private:
         case Verb::pause:
         case Verb::resume:
         case Verb::apply:        // node_change.cpp
-        case Verb::maintenance: break;
+        case Verb::maintenance:
+        case Verb::confirm: break;
         }
         return refuse("not for groups");
     }

@@ -52,6 +52,8 @@ struct Status {
     std::string cluster;
     NodeIndex self = NodeIndex::a;
     Role role = Role::seeking;
+    ConfigOrigin origin;                // of the configuration that counts
+    std::int64_t confirm_until = 0;     // wall clock, ms: it is taken back then, unless it is confirmed; 0: it stays
     DecisionId decision;  // newest committed that this node acts on
     Term term = 0;
     std::optional<NodeIndex> leader;

@@ -48,6 +48,7 @@ Worker::Worker(AsioLoop& loop, WorkerStart start)
     Spec const& spec = node_->spec();
     name_ = spec.nodes[at(self_)].name;
     history_.emplace(name_, options_.state_dir, *store_, Log(options_.log_format));
+    revisions_.emplace(options_.state_dir, *store_);
     guard_ = std::make_unique<GuardClient>(start.guard_fd, [this](GuardEvent e) { loop_.post([this, e] { on_guard(e); }); });
     hosts_ = std::make_unique<Hosts>(loop_, *guard_, [this](Event e) { happen(std::move(e)); });
     emergency_thread_ = std::make_unique<IoThread>("emergency", loop_);
@@ -151,6 +152,7 @@ void Worker::handle(Event const& event) {
         shared_->idle.store(node_->idle() ? 1 : 0);
         shared_->alive.fetch_add(1);
     }
+    note_revision();
     if (node_->config() != shown_config_) configured();  // first: the effects may be about resources that it brings
     for (auto const& e : effects) std::visit([this](auto const& effect) { do_effect(effect); }, e);
     if (DecisionPtr const d = node_->decision(); quorum_ && d && d->cluster != expected_cluster_) {
@@ -311,6 +313,17 @@ void Worker::do_effect(effect::ResourceAction const& e) {
 }
 void Worker::do_effect(effect::Checks const& e) { hosts_->perform(e); }
 void Worker::do_effect(effect::EmergencyStop const&) { emergency(); }
+// By way of the loop: it is an operator's command like any other, whose answer nobody waits for.
+void Worker::do_effect(effect::RevertConfiguration const& e) {
+    Command command;
+    command.id = "revert-" + name_ + "-" + std::to_string(loop_.now().wall_ms);
+    command.verb = Verb::apply;
+    command.user = "clusterd";
+    command.reason = "not confirmed in time";
+    command.base = e.base;
+    command.config = unread_config(e.xml);
+    loop_.post([this, command] { submit(command); });
+}
 void Worker::do_effect(effect::CommandUpdate const& e) {
     if (api_) api_->command_update(e);
 }

@@ -16,6 +16,7 @@
 #include "clusterd/link/replica.hpp"
 #include "clusterd/quorum/quorum.hpp"
 #include "clusterd/shell/history.hpp"
+#include "clusterd/shell/revisions.hpp"
 #include "clusterd/shell/loop_asio.hpp"
 #include "clusterd/shell/options.hpp"
 #include "clusterd/store/store.hpp"
@@ -59,6 +60,7 @@ private:
     void permit(Instant end);
     void emergency();
     void configured();
+    void note_revision();
     void arm_watchdog(WatchdogSpec const& wanted);
     void watch_networks();
     void heard(int link);
@@ -85,6 +87,7 @@ private:
     void do_effect(effect::ResourceAction const& e);
     void do_effect(effect::Checks const& e);
     void do_effect(effect::EmergencyStop const& e);
+    void do_effect(effect::RevertConfiguration const& e);
     void do_effect(effect::CommandUpdate const& e);
     void do_effect(effect::RecordEvent const& e);
     void do_effect(effect::RecordFailover const& e);
@@ -97,6 +100,7 @@ private:
     std::vector<EventRecord> events(std::string const& after_id, std::size_t limit) override;
     std::vector<FailoverRecord> failovers() override;
     TimingInfo timing() override;
+    std::vector<ConfigRevision> revisions() override { return {revisions_->all().begin(), revisions_->all().end()}; }
     PlanAnswer plan(Command const& command) override;  // worker_plan.cpp
     std::string config_xml() override;
     std::string force_preview() override;
@@ -112,6 +116,8 @@ private:
     std::unique_ptr<Node> node_;
     ConfigPtr shown_config_;  // the one the rooms were set up with
     std::optional<History> history_;
+    std::optional<Revisions> revisions_;
+    ConfigPtr recorded_config_;  // the newest in revisions_
     std::unique_ptr<GuardClient> guard_;
     std::unique_ptr<Hosts> hosts_;
     std::unique_ptr<Gate> gate_;

@@ -42,6 +42,14 @@ void Worker::configured() {
     if (before && before->spec.networks != spec.networks) loop_.post([this] { watch_networks(); });  // not within a callback of theirs
 }
 
+// Once a decision says that the configuration counts, not while it is only the file's.
+void Worker::note_revision() {
+    DecisionPtr const decision = node_->decision();
+    if (!decision || !decision->config || decision->config == recorded_config_ || decision->config != node_->config()) return;
+    recorded_config_ = decision->config;
+    revisions_->counts(decision->origin, *decision->config);
+}
+
 void Worker::watch_networks() {
     networks_well_.assign(node_->spec().networks.size(), 1);
     networks_ = std::make_unique<Networks>(loop_, node_->spec().networks,

@@ -13,11 +13,12 @@ namespace {
 
 using namespace json_fields;
 
-constexpr std::array<std::string_view, 9> verbs{"online", "offline", "move", "fail", "reset", "pause", "resume", "apply", "maintenance"};
+constexpr std::array<std::string_view, 10> verbs{"online", "offline", "move", "fail", "reset", "pause", "resume", "apply", "maintenance", "confirm"};
 constexpr std::array<std::string_view, 4> outcomes{"running", "done", "failed", "refused"};
 constexpr std::array<std::string_view, 4> severities{"info", "warning", "error", "critical"};
 constexpr std::size_t longest_name = 256;
 constexpr std::int64_t longest_maintenance_ms = 366LL * 86'400'000;
+constexpr std::int64_t longest_confirm_ms = 86'400'000;
 
 template <class E, std::size_t N>
 std::optional<E> parse_word(std::array<std::string_view, N> const& words, std::string_view text) {
@@ -42,17 +43,17 @@ std::string name_of(Fields const& in, std::string_view field) {
 
 Command read_command(Fields const& in) {
     for (auto const& [key, value] : in.raw()) {
-        constexpr std::array known{"verb", "target", "to", "drain", "failback", "user", "reason", "config", "base", "on", "for_ms"};
+        constexpr std::array known{"verb", "target", "to", "drain", "failback", "user", "reason", "config", "base", "confirm_ms", "on", "for_ms"};
         if (std::find(known.begin(), known.end(), std::string_view(key)) == known.end()) {
-            throw Bad("'" + std::string(key) + "' is not a field of a command (verb, target, to, drain, failback, user, reason, config, base, on, for_ms)");
+            throw Bad("'" + std::string(key) + "' is not a field of a command (verb, target, to, drain, failback, user, reason, config, base, confirm_ms, on, for_ms)");
         }
     }
     Command c;
     std::string const verb = in.text("verb");
     auto const found = parse_verb(verb);
-    if (!found) throw Bad("verb: '" + verb + "' is none of online, offline, move, fail, reset, pause, resume, apply, maintenance");
+    if (!found) throw Bad("verb: '" + verb + "' is none of online, offline, move, fail, reset, pause, resume, apply, maintenance, confirm");
     c.verb = *found;
-    bool const may_have_none = c.verb == Verb::apply || c.verb == Verb::maintenance;
+    bool const may_have_none = c.verb == Verb::apply || c.verb == Verb::maintenance || c.verb == Verb::confirm;
     if (!may_have_none || in.has("target")) c.target = name_of(in, "target");
     if (c.target.empty() && !may_have_none) throw Bad("target: the name of a group, resource or node is expected");
     if (in.has("to")) c.to = name_of(in, "to");
@@ -67,6 +68,8 @@ Command read_command(Fields const& in) {
     if (in.has("on")) c.on = in.flag("on");
     if (in.has("for_ms")) c.for_ms = in.integer("for_ms");
     if (c.for_ms < 0 || c.for_ms > longest_maintenance_ms || (c.for_ms > 0 && !c.on)) throw Bad("for_ms: 0, or up to a year, and only where it begins");
+    if (in.has("confirm_ms")) c.confirm_ms = in.integer("confirm_ms");
+    if (c.confirm_ms < 0 || c.confirm_ms > longest_confirm_ms || (c.confirm_ms > 0 && c.verb != Verb::apply)) throw Bad("confirm_ms: 0, or up to a day; only `apply` takes it");
     if (in.has("config") != (c.verb == Verb::apply)) throw Bad("config: `apply` takes the XML text, nothing else does");
     if (c.verb != Verb::apply) return c;
     c.config = unread_config(in.text("config"));
@@ -163,6 +166,7 @@ std::string command_json(Command const& c) {
     if (c.verb == Verb::maintenance) out["on"] = c.on, out["for_ms"] = c.for_ms;
     if (c.config) out["config"] = c.config->xml;
     if (c.base != Hash{}) out["base"] = to_hex(c.base);
+    if (c.confirm_ms != 0) out["confirm_ms"] = c.confirm_ms;
     return write(out);
 }
 
@@ -243,6 +247,51 @@ Result<std::vector<FailoverRecord>> parse_failovers(std::string_view text) {
     return read<std::vector<FailoverRecord>>(text, "the failovers", [](Fields const& in) {
         std::vector<FailoverRecord> list;
         in.each("failovers", [&](Fields const& f) { list.push_back(read_failover(f)); });
+        return list;
+    });
+}
+
+// ---- configurations -----------------------------------------------------------------------------------------------------------
+
+namespace {
+
+json::object revision_object(ConfigRevision const& r, bool with_xml) {
+    json::object out{{"revision", r.revision}, {"time", r.time_ms == 0 ? json::value(nullptr) : json::value(rfc3339(r.time_ms))}, {"user", text_or_null(r.user)}, {"reason", text_or_null(r.reason)}, {"hash", r.hash}};
+    if (with_xml) out["xml"] = r.xml;
+    return out;
+}
+
+ConfigRevision read_revision(Fields const& in) {
+    ConfigRevision r;
+    r.revision = in.count("revision");
+    if (in.has("time")) r.time_ms = read_time(in, "time");
+    r.user = in.text_or_null("user");
+    r.reason = in.text_or_null("reason");
+    r.hash = in.text("hash");
+    if (in.has("xml")) r.xml = in.text("xml");
+    return r;
+}
+
+}  // namespace
+
+std::string revision_json(ConfigRevision const& r, bool with_xml) {
+    return write(revision_object(r, with_xml));
+}
+
+Result<ConfigRevision> parse_revision(std::string_view text) {
+    return read<ConfigRevision>(text, "the revision", read_revision);
+}
+
+std::string revisions_json(std::vector<ConfigRevision> const& revisions) {
+    json::array list;
+    for (auto const& r : revisions) list.push_back(revision_object(r, false));
+    return write(json::object{{"revisions", std::move(list)}});
+}
+
+Result<std::vector<ConfigRevision>> parse_revisions(std::string_view text) {
+    return read<std::vector<ConfigRevision>>(text, "the revisions", [](Fields const& in) {
+        std::vector<ConfigRevision> list;
+        in.each("revisions", [&](Fields const& r) { list.push_back(read_revision(r)); });
         return list;
     });
 }

@@ -21,6 +21,15 @@ struct EventRecord {
     bool operator==(EventRecord const&) const = default;
 };
 
+// A configuration that counted.
+struct ConfigRevision {
+    std::uint64_t revision = 0;
+    std::int64_t time_ms = 0;  // when it was decided; 0: the first one, which nobody applied
+    std::string user, reason, hash;
+    std::string xml;
+    bool operator==(ConfigRevision const&) const = default;
+};
+
 // What became of a command so far. `n` counts from 1, so a reader can ask for what it hasn't seen.
 struct CommandProgress {
     struct Update {
@@ -72,6 +81,11 @@ std::string failover_json(FailoverRecord const& failover);
 std::string failovers_json(std::vector<FailoverRecord> const& failovers);
 Result<FailoverRecord> parse_failover(std::string_view json);
 Result<std::vector<FailoverRecord>> parse_failovers(std::string_view json);
+
+std::string revision_json(ConfigRevision const& revision, bool with_xml);  // one object, one line
+Result<ConfigRevision> parse_revision(std::string_view json);
+std::string revisions_json(std::vector<ConfigRevision> const& revisions);  // without their XML
+Result<std::vector<ConfigRevision>> parse_revisions(std::string_view json);
 
 std::string timing_json(TimingInfo const& info);
 Result<TimingInfo> parse_timing(std::string_view json);

@@ -1,6 +1,6 @@
 // See decision.hpp. Layout: "CDEC" u8 version, then the fields in the order of core/decision.hpp; lists with a u32 count.
-// Version 2 has the resources that make way and the groups in maintenance behind it all; without any, version 1 is written, which
-// every clusterd reads.
+// Version 2 has the resources that make way and the groups in maintenance behind it all, version 3 the configuration's origin and what
+// comes back unless it is confirmed behind these; without any of it, the lower version is written, which an older clusterd reads.
 #include "clusterd/wire/decision.hpp"
 
 #include "clusterd/wire/bytes.hpp"
@@ -11,7 +11,7 @@ namespace clusterd {
 namespace {
 
 constexpr std::string_view magic = "CDEC";
-constexpr std::uint8_t version = 1, version_more = 2;
+constexpr std::uint8_t version = 1, version_more = 2, version_origin = 3;
 
 enum : std::uint8_t { wanted_online = 1, away_by_failure = 2, has_draining_to = 4, has_drained_from = 8, all_flags = 15 };
 
@@ -83,10 +83,11 @@ GroupDecision read_group(wire::Reader& r) {
 std::string encode_decision(Decision const& d) {
     wire::Writer w;
     w.raw(magic);
-    auto const& [id, cluster, stores, groups, making_way, paused, losses, config] = d;
+    auto const& [id, cluster, stores, groups, making_way, paused, losses, origin, unconfirmed, config] = d;
     auto const maintained = static_cast<std::size_t>(std::count_if(groups.begin(), groups.end(), [](auto const& g) { return g.second.maintenance_until != 0; }));
-    bool const more = !making_way.empty() || maintained != 0;
-    w.u8(more ? version_more : version);
+    bool const has_origin = origin != ConfigOrigin{} || unconfirmed != Unconfirmed{};
+    bool const more = has_origin || !making_way.empty() || maintained != 0;
+    w.u8(has_origin ? version_origin : more ? version_more : version);
     w.decision_id(id);
     w.bytes(cluster);
     for (StoreId const store : stores) w.u64(store);
@@ -105,6 +106,14 @@ std::string encode_decision(Decision const& d) {
     w.count(maintained);
     for (auto const& [name, group] : groups)
         if (group.maintenance_until != 0) w.string(name), w.i64(group.maintenance_until);
+    if (!has_origin) return w.take();
+    w.u64(origin.revision);
+    w.i64(origin.wall_ms);
+    w.string(wire::clip(origin.user, wire::max_name));
+    w.string(wire::clip(origin.reason, wire::max_message));
+    w.i64(unconfirmed.until_wall_ms);
+    w.i64(unconfirmed.for_ms);
+    w.string(unconfirmed.previous_xml);
     return w.take();
 }
 
@@ -112,9 +121,9 @@ Result<DecodedDecision> decode_decision(std::string_view bytes) {
     wire::Reader r(bytes);
     if (r.raw(magic.size()) != magic) return Error{"a decision can't be read: it doesn't begin as one"};
     std::uint8_t const v = r.u8();
-    if (r.ok() && v != version && v != version_more)
+    if (r.ok() && (v < version || v > version_origin))
         return Error{"a decision can't be read: it is of version " + std::to_string(v) + ", this program knows versions up to " +
-                     std::to_string(version_more) + "; install the same clusterd on both nodes"};
+                     std::to_string(version_origin) + "; install the same clusterd on both nodes"};
     DecodedDecision out;
     Decision& d = out.decision;
     d.id = r.decision_id();
@@ -128,7 +137,7 @@ Result<DecodedDecision> decode_decision(std::string_view bytes) {
         std::string name = r.string(wire::max_name);
         d.groups[std::move(name)] = read_group(r);
     }
-    if (v == version_more) {
+    if (v >= version_more) {
         for (std::size_t n = r.count(wire::max_resources, 4); n > 0 && r.ok(); --n) d.making_way.insert(r.string(wire::max_name));
         for (std::size_t n = r.count(wire::max_groups, 12); n > 0 && r.ok(); --n) {
             auto const group = d.groups.find(r.string(wire::max_name));
@@ -136,6 +145,17 @@ Result<DecodedDecision> decode_decision(std::string_view bytes) {
             if (r.ok() && (group == d.groups.end() || until == 0)) r.fail("a group in maintenance that there isn't");
             else if (r.ok()) group->second.maintenance_until = until;
         }
+    }
+    if (v >= version_origin) {
+        d.origin.revision = r.u64();
+        d.origin.wall_ms = r.i64();
+        d.origin.user = r.string(wire::max_name);
+        d.origin.reason = r.string(wire::max_message);
+        d.unconfirmed.until_wall_ms = r.i64();
+        d.unconfirmed.for_ms = r.i64();
+        d.unconfirmed.previous_xml = r.string(longest_unconfirmed_xml);
+        if (r.ok() && (d.unconfirmed.until_wall_ms < 0 || d.unconfirmed.for_ms < 0 || (d.unconfirmed.until_wall_ms == 0) != d.unconfirmed.previous_xml.empty()))
+            r.fail("a configuration that waits for a word, and none that would come back, or the other way round");
     }
     if (auto const end = r.finish("a decision"); !end) return Error{end.error()};
     return out;

@@ -270,6 +270,12 @@ Status read_status(Fields const& in) {
     s.decision.index = in.count("index");
     s.decision.term = in.has("decision_term") ? in.count("decision_term") : s.term;
     s.leader = read_node_name(s, in, "leader");
+    if (in.has("revision")) s.origin.revision = in.count("revision");
+    if (in.has("confirm_until")) {
+        auto const until = parse_rfc3339(in.text("confirm_until"));
+        if (!until) throw Bad("confirm_until: a time is expected");
+        s.confirm_until = *until;
+    }
     Fields const permit = in.object("permit");
     s.permit = permit.choice("source", reader(permit_sources));
     s.permit_remaining_ms = permit.integer("remaining_ms");
@@ -330,6 +336,8 @@ std::string status_json(Status const& s) {
         {"term", s.term},
         {"index", s.decision.index},
         {"decision_term", s.decision.term},
+        {"revision", s.origin.revision},
+        {"confirm_until", s.confirm_until == 0 ? json::value(nullptr) : json::value(rfc3339(s.confirm_until))},
         {"leader", node_name(s, s.leader)},
         {"permit", json::object{{"source", spell(permitted ? s.permit : PermitSource::none)},
                                 {"remaining_ms", permitted ? s.permit_remaining_ms : 0},

@@ -55,7 +55,7 @@ void write(Writer& w, sync::CommandForward const& m) {
         w.bytes(m.command.base);
         w.string(m.command.config ? m.command.config->xml : std::string());
     }
-    if (!m.command.reason.empty()) w.string(clip(m.command.reason, max_message));  // left out where there is none: a clusterd that doesn't know it still reads the rest
+    if (!m.command.reason.empty() || m.command.confirm_ms != 0) w.string(clip(m.command.reason, max_message)), w.i64(m.command.confirm_ms);  // left out where there is none: a clusterd that doesn't know it still reads the rest
 }
 void write(Writer& w, sync::CommandAnswer const& m) {
     w.string(clip(m.id, max_name));
@@ -111,7 +111,7 @@ void read(Reader& r, Report& m, DecodedSync&) {
 }
 void read(Reader& r, sync::CommandForward& m, DecodedSync&) {
     m.command.id = r.string(max_name);
-    m.command.verb = r.enumeration(Verb::maintenance);
+    m.command.verb = r.enumeration(Verb::confirm);
     m.command.target = r.string(max_name);
     m.command.to = r.string(max_name);
     m.command.drain = r.boolean();
@@ -125,7 +125,9 @@ void read(Reader& r, sync::CommandForward& m, DecodedSync&) {
         m.command.base = r.bytes<32>();
         m.command.config = unread_config(r.string(max_nested));
     }
-    if (r.left() > 0) m.command.reason = r.string(max_message);
+    if (r.left() == 0) return;
+    m.command.reason = r.string(max_message);
+    m.command.confirm_ms = r.i64();
 }
 void read(Reader& r, sync::CommandAnswer& m, DecodedSync&) {
     m.id = r.string(max_name);

@@ -299,6 +299,12 @@ mutant("held-forgotten-in-another-group", "an operator's word on a resource is f
 
 mutant("compared-with-what-counts", "a second change in one draft is compared with the configuration that counts, not with the one that the draft decides",
        (CHANGE, "ConfigChange const difference = compare(«d.config->spec», c.config->spec);", "view.spec"))
+mutant("confirmed-by-nobody", "a configuration on trial stays though nobody confirmed it",
+       (CHANGE, "if («now.mono < revert_at») return;\n    revert_at", "true"))
+mutant("confirmed-and-taken-back", "a configuration is taken back though it was confirmed",
+       (PLANNER, "«d_.unconfirmed = {};»\n        return changed();", ";"))
+mutant("trial-outlives-another-apply", "a configuration applied meanwhile is taken back for the one before it that was on trial",
+       (CHANGE, "«d.unconfirmed = {};»\n    if (c.confirm_ms > 0)", ";"))
 mutant("started-in-maintenance", "what is offline in maintenance is started as ever",
        (RECONCILER, "if («l.hands_off») return look_only(now, l, out);", "false"))
 mutant("maintenance-survives-a-takeover", "a group stays in maintenance when its node is lost, so that nobody starts it",

@@ -30,7 +30,7 @@ GroupSpec const& group_of(Spec const& spec, std::string const& resource) {
 }
 
 bool same(Decision const& x, Decision const& y) {
-    return x.id == y.id && x.groups == y.groups && x.paused == y.paused && x.stores == y.stores && x.cluster == y.cluster && x.making_way == y.making_way && x.config->hash == y.config->hash;
+    return x.id == y.id && x.groups == y.groups && x.paused == y.paused && x.stores == y.stores && x.cluster == y.cluster && x.making_way == y.making_way && x.origin == y.origin && x.unconfirmed == y.unconfirmed && x.config->hash == y.config->hash;
 }
 }  // namespace
 

@@ -15,6 +15,7 @@ Cluster::Cluster(Setup s) : setup(std::move(s)), random(setup.seed) {
         m.clock_base = 0;
         m.mono_base = random.between(1000, 2000) * ms;
         m.config = setup.config;
+        memory.by_xml[setup.config->xml] = setup.config;
         for (auto const& g : spec().groups) {
             for (auto const& r : g.resources) {
                 Running running;

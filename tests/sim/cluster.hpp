@@ -212,6 +212,7 @@ struct Memory {
     std::map<std::string_view, std::uint64_t> probes;  // rare cases that happened; names are literals
     std::array<std::set<std::string>, 2> online_when_joined_ended;
     std::set<std::string> dropped;  // resources that some committed configuration did not have, or in another group
+    std::map<std::string, ConfigPtr> by_xml;  // as the shell parses them
     std::vector<ConfigPtr> configurations;  // other than the first, that ever counted on a node
 };
 
@@ -303,6 +304,7 @@ private:
     std::uint64_t order_ = 0;
     std::uint64_t next_incarnation_ = 0;
     std::uint64_t next_process_ = 0;
+    std::uint64_t next_revert_ = 0;
     std::uint64_t next_store_ = 100;
     struct Held {
         NodeIndex from;
@@ -368,6 +370,7 @@ private:
     void configured(Machine& m, bool at_start);
     static std::string const& what_it_holds(ResourceSpec const& r);
     void check_held_once() const;
+    void revert(Machine& m, effect::RevertConfiguration const& e);
 
     // checks.cpp
     void after_step(Machine& m);

@@ -82,6 +82,7 @@ void change_in_place(Spec& spec, Random& r) {
 ConfigPtr other_config(Config const& first, Random& r, std::uint64_t number) {
     auto config = std::make_shared<Config>(first);
     config->hash[1] = static_cast<std::uint8_t>(number + 1);
+    config->xml = "<cluster number=\"" + std::to_string(number) + "\"/>";
     Spec& spec = config->spec;
     for (auto changes = 1 + r.below(3); changes > 0; --changes) {
         switch (r.below(6)) {
@@ -126,6 +127,24 @@ void Cluster::check_held_once() const {
             auto const [other_one, first] = holders.emplace(what_it_holds(*r.spec), std::string(name_of(m.self)) + "'s " + name);
             if (!first) throw Violation("1", other_one->first + " is held by " + other_one->second + " and by " + name_of(m.self) + "'s " + name);
         }
+}
+
+// The shell's part: a command like any other, of the configuration with that text.
+void Cluster::revert(Machine& m, effect::RevertConfiguration const& e) {
+    auto const config = memory.by_xml.find(e.xml);
+    if (config == memory.by_xml.end()) throw Violation("config", std::string(name_of(m.self)) + " takes back a configuration that never counted: " + e.xml);
+    Command c;
+    c.id = "revert" + std::to_string(++next_revert_);
+    c.verb = Verb::apply;
+    c.user = "clusterd";
+    c.config = config->second;
+    c.base = e.base;
+    probe("a configuration was taken back unconfirmed");
+    NodeIndex const n = m.self;
+    std::uint64_t const instance = m.instance;
+    after(ms, [this, n, instance, c] {
+        if (machine(n).instance == instance) command(n, c);
+    });
 }
 
 // The node has gone over to another configuration: nothing that it drops or replaces may be there. At a process's start, what was killed

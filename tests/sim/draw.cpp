@@ -249,6 +249,16 @@ void draw_applies(Scenario& s) {
             s.faults.push_back(behind);
         }
         f.command.config = r.chance(0.2) ? s.setup.config : other_config(*s.setup.config, r, n);
+        if (r.chance(0.3)) {  // on trial, and perhaps confirmed, in time or too late
+            f.command.confirm_ms = r.between(1000, 20'000);
+            if (r.chance(0.4)) {
+                Fault word = f;
+                word.number += 300;
+                word.at += r.between(0, 25'000) * ms;
+                word.command = {f.command.id + "-confirm", Verb::confirm, ""};
+                s.faults.push_back(word);
+            }
+        }
         s.faults.push_back(std::move(f));
     }
 }

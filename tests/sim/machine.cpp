@@ -294,6 +294,7 @@ struct Perform {
         if (c.logging) c.note(std::string(name_of(m.self)) + " stops everything: " + e.reason);
         c.start_emergency(m, false);
     }
+    void operator()(effect::RevertConfiguration const& e) const { c.revert(m, e); }
     void operator()(effect::CommandUpdate const& e) const { c.command_update(m, e); }
     void operator()(effect::RecordEvent const& e) const {
         if (c.logging) c.note(std::string(name_of(m.self)) + " says: " + e.message + (e.resource.empty() ? "" : " [" + e.resource + "]"));
@@ -482,6 +483,7 @@ void Cluster::command(NodeIndex n, Command const& c) {
     Machine& m = machine(n);
     if (!m.node || m.frozen) return;
     if (logging) note(std::string("operator at ") + name_of(n) + ": " + c.id + " verb " + std::to_string(static_cast<int>(c.verb)) + " " + c.target);
+    if (c.config) memory.by_xml[c.config->xml] = c.config;
     memory.commands[c.id] = Memory::Given{c, now, never, Outcome::running};
     deliver(m, event::CommandGiven{c});
 }

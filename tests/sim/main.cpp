@@ -42,7 +42,7 @@ char const* const must_happen[] = {"takeover by time", "takeover by stop mark", 
                                    "a wall clock was set forward", "a health agent hung", "a health agent said ok of a dead resource",
                                    "a health agent said failed of a well resource", "a start hung", "a stop hung", "a resource died unseen",
                                    "a worker was upgraded", "both were upgraded, one after the other", "a failover by failure",
-                                   "the failover limit was used up", "a paused node was passed over", "an operator's last word was looked at"};
+                                   "the failover limit was used up", "a paused node was passed over", "a configuration was taken back unconfirmed", "an operator's last word was looked at"};
 
 [[noreturn]] void usage() {
     std::fprintf(stderr, "usage: sim_run [--seeds N] [--from S] [--minutes M] [--jobs J] [--seconds LIMIT] [--no-shrink] [--no-probes] [--verbose] "

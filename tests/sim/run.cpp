@@ -273,6 +273,8 @@ std::string missing(Cluster& c, Scenario const& s) {
         if (m.node && c.permitted(m.self) && id_of(m.node->decision()) >= id_of(newest)) newest = m.node->decision();
     if (!newest) return "no node has a permit and a decision";
     if (!newest->making_way.empty()) return "something makes way for a configuration";
+    bool const maintained = std::any_of(newest->groups.begin(), newest->groups.end(), [](auto const& g) { return g.second.maintenance_until != 0; });
+    if (newest->unconfirmed.until_wall_ms != 0 && !maintained) return "a configuration waits to be confirmed or taken back";
     for (auto const& g : newest->config->spec.groups) {
         auto const it = newest->groups.find(g.name);
         if (it == newest->groups.end()) return "group " + g.name + " has no owner";

@@ -101,6 +101,50 @@ def applied_while_it_runs(run):
     run.expect(shown[0] == shown[1] == config.cluster_xml(version=5), "the nodes don't show the configuration that was applied last")
 
 
+@scenario(fresh=True)
+def applied_on_trial(run):
+    """apply --confirm: confirmed in time it stays; unconfirmed it comes back, also where the one who typed it, its clusterctl and its node are
+    gone; the history names who and why, and brings one back."""
+    run.start_both()
+    revision = lambda node: run.view(node)["revision"]
+    file = write(run, "next.xml", config.cluster_xml(version=2, mail=True))
+    run.step("confirmed, from the other node")
+    said = run.alpha.ctl("apply", "--yes", "--confirm", "60s", "--reason", "a second group", file, check=True).stdout
+    run.expect("clusterctl confirm" in said, f"apply doesn't say what to do: {said}")
+    run.expect(run.view(run.beta)["confirm_until"] is not None and "waits to be confirmed" in run.beta.ctl("status").stdout, "status doesn't show the trial")
+    run.expect(run.beta.ctl("confirm").returncode == 0, "confirm failed")
+    run.expect(run.view(run.alpha)["confirm_until"] is None, "it waits still")
+    becomes(run, run.beta, **WEB, mail_ip="online on beta", mail_server="online on beta")
+
+    run.step("not confirmed: what counted before is back, and web lost no request")
+    bad = write(run, "bad.xml", config.cluster_xml(version=3))
+    with run.watching() as probe:
+        run.alpha.ctl("apply", "--yes", "--confirm", "2s", bad, check=True)
+        for node in (run.alpha, run.beta):
+            becomes(run, node, **WEB, mail_ip="online on beta", mail_server="online on beta")
+            wait_for("the revision before", lambda: revision(node) == 3, limit=30)
+        run.judge(probe, lost=0, only_by="alpha")
+    run.expect(run.alpha.ctl("confirm").returncode == 5, "a word that comes too late isn't refused")
+
+    run.step("the node where it was typed loses its power within the time")
+    run.alpha.ctl("apply", "--yes", "--confirm", "6s", bad, check=True)
+    run.alpha.power_cut()
+    wait_for("beta to take it back", lambda: "mail-ip" in resources(run, run.beta), limit=60)
+    run.alpha.power_on()
+    run.settled("beta")
+    becomes(run, run.alpha, web_ip="online on beta", web_server="online on beta", mail_ip="online on beta", mail_server="online on beta")
+
+    run.step("the history, and back to the first")
+    lines = run.beta.ctl("show", "config", "--history", check=True).stdout
+    run.expect("a second group" in lines and "not confirmed in time" in lines and "first start" in lines, f"the history lacks a part: {lines}")
+    run.beta.ctl("apply", "--yes", "--revision", "0", check=True)
+    becomes(run, run.alpha, web_ip="online on beta", web_server="online on beta")
+    shown = run.alpha.ctl("show", "config", check=True).stdout
+    run.expect(shown == run.beta.ctl("show", "config", "--revision", "0", check=True).stdout, "the first configuration isn't what counts")
+    events = run.alpha.ctl("events", check=True).stdout
+    run.expect("was not confirmed in time" in events, "no event tells that it was taken back")
+
+
 @scenario(fresh=True, extra=SLOW)
 def leader_lost_while_applying(run):
     """The leader loses its power while what the new configuration drops is still stopping: nothing was changed, and the survivor runs all

@@ -54,6 +54,32 @@ TEST_F(Apply, SaysWhatItChangesAndGivesItOnceAgreedTo) {
     EXPECT_EQ(c.base, hash_config(shop("10.0.0.100")));  // what the difference was told of
 }
 
+TEST_F(Apply, OnTrialAndConfirmed) {
+    EXPECT_EQ(run({"apply", file(shop("10.0.0.101")), "--yes", "--confirm", "90s", "--reason", "new range", "--socket", daemon.socket()}).code, 0);
+    EXPECT_EQ(last_given(daemon).confirm_ms, 90'000);
+    EXPECT_EQ(last_given(daemon).reason, "new range");
+    Ran const wrong = run({"apply", file(shop("10.0.0.101")), "--yes", "--confirm", "soon", "--socket", daemon.socket()});
+    EXPECT_EQ(wrong.code, 2);
+    EXPECT_THAT(wrong.err, HasSubstr("--confirm soon"));
+    EXPECT_EQ(run({"confirm", "--socket", daemon.socket()}).code, 0);
+    EXPECT_EQ(last_given(daemon).verb, Verb::confirm);
+}
+
+TEST_F(Apply, OneThatCountedBefore) {
+    daemon.on_loop([&] { daemon.backend.kept = {{0, 0, "", "", "aa", shop("10.0.0.99")}, {1, 1'764'000'000'000, "ann", "new range", "bb", shop("10.0.0.100")}}; });
+    Ran const list = run({"show", "config", "--history", "--socket", daemon.socket()});
+    EXPECT_THAT(list.out, ::testing::AllOf(HasSubstr("first start"), HasSubstr("2025-11-24 16:00:00"), HasSubstr("ann"), HasSubstr("new range")));
+    EXPECT_EQ(run({"show", "config", "--revision", "0", "--socket", daemon.socket()}).out, shop("10.0.0.99"));
+    Ran const r = run({"apply", "--revision", "0", "--yes", "--socket", daemon.socket()});
+    EXPECT_EQ(r.code, 0) << r.err;
+    EXPECT_THAT(r.out, HasSubstr("What revision 0 changes"));
+    EXPECT_EQ(last_given(daemon).config->xml, shop("10.0.0.99"));
+    Ran const none = run({"apply", "--revision", "7", "--yes", "--socket", daemon.socket()});
+    EXPECT_EQ(none.code, 1);
+    EXPECT_THAT(none.err, HasSubstr("'7' is not kept on this node"));
+    EXPECT_EQ(run({"apply", "--yes", "--socket", daemon.socket()}).code, 2);
+}
+
 TEST_F(Apply, AsksNobodyButAPerson) {
     Ran const r = run({"apply", file(shop("10.0.0.101")), "--socket", daemon.socket()}, "y\n");
     EXPECT_EQ(r.code, 2);

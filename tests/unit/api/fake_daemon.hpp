@@ -75,6 +75,7 @@ public:
         return planned;
     }
     std::string config_xml() override { return xml; }
+    std::vector<ConfigRevision> revisions() override { return kept; }
     std::string force_preview() override { return "alpha has decision 7/42, the disk 7/42; nothing would be lost.\n"; }
     Result<Done> force() override {
         ++forced;
@@ -89,6 +90,7 @@ public:
     std::vector<FailoverRecord> moves;
     TimingInfo timing_info;
     PlanAnswer planned;
+    std::vector<ConfigRevision> kept;
     std::string xml = "<cluster name=\"shop\" version=\"1\"/>\n";
     std::string force_refusal;
     int forced = 0;

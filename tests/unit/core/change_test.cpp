@@ -93,6 +93,7 @@ TEST(Change, WhatThePairIsBuiltOnIsFixed) {
 ConfigPtr changed(ConfigPtr const& from, std::uint8_t number, std::function<void(Spec&)> const& edit) {
     auto made = std::make_shared<Config>(*from);
     made->hash[1] = number;
+    made->xml = "<cluster number=\"" + std::to_string(number) + "\"/>";
     edit(made->spec);
     return made;
 }
@@ -296,6 +297,98 @@ TEST(Applying, WhatCanNotBeEndedIsNotForgotten) {
     p.c.machine(a).running.at("web-data").dies_at = p.c.now;
     p.run(60 * s);
     EXPECT_EQ(p.counts(a), next->hash);
+}
+
+// ---- on trial ----------------------------------------------------------------------------------------------------------------
+
+struct OnTrial : Applying {
+    Outcome apply_for(NodeIndex at_node, ConfigPtr config, Ns time) {
+        Command command{"", Verb::apply};
+        command.config = std::move(config);
+        command.confirm_ms = time / ms;
+        return order(at_node, command);
+    }
+    Outcome confirm(NodeIndex at_node) { return order(at_node, {"", Verb::confirm, ""}); }
+    Unconfirmed const& waits(NodeIndex n) { return c.machine(n).node->decision()->unconfirmed; }
+    std::uint64_t revision(NodeIndex n) { return c.machine(n).node->decision()->origin.revision; }
+};
+
+TEST(OnTrial, ComesBackByItselfUnlessItIsConfirmed) {
+    for (auto n : {a, b}) {
+        OnTrial p;
+        auto const next = other_data(p.first());
+        EXPECT_EQ(p.apply_for(n, next, 20 * s), Outcome::done);
+        EXPECT_EQ(p.revision(a), 1U);
+        p.run(14 * s);
+        EXPECT_EQ(p.counts(a), next->hash);
+        p.run(10 * s);
+        EXPECT_EQ(p.counts(a), p.first()->hash);
+        EXPECT_EQ(p.counts(b), p.first()->hash);
+        EXPECT_EQ(p.revision(b), 2U);  // it counted, and is in the history
+        EXPECT_EQ(p.waits(a), Unconfirmed{});
+        EXPECT_TRUE(p.web_on(a));
+        EXPECT_EQ(p.confirm(n), Outcome::refused);  // too late: and it must be said
+    }
+}
+
+TEST(OnTrial, StaysOnceItIsConfirmedOnEitherNode) {
+    for (auto n : {a, b}) {
+        OnTrial p;
+        auto const next = other_data(p.first());
+        EXPECT_EQ(p.apply_for(a, next, 20 * s), Outcome::done);
+        EXPECT_EQ(p.confirm(n), Outcome::done);
+        EXPECT_EQ(p.waits(b), Unconfirmed{});
+        p.run(60 * s);
+        EXPECT_EQ(p.counts(b), next->hash);
+    }
+}
+
+// The one who typed it, the leader with it, loses its power: the survivor knows what came before.
+TEST(OnTrial, TheOtherNodeTakesItBackToo) {
+    OnTrial p;
+    NodeIndex const leader = p.leader(), survivor = other(leader);
+    EXPECT_EQ(p.apply_for(leader, other_data(p.first()), 20 * s), Outcome::done);
+    p.c.power_cut(leader);
+    p.run(25 * s);
+    EXPECT_EQ(p.counts(survivor), p.first()->hash);
+    p.c.power_on(leader);
+    p.run(10 * s);
+    EXPECT_EQ(p.counts(leader), p.first()->hash);
+}
+
+TEST(OnTrial, AnotherOneThatIsAppliedMeanwhileStays) {
+    OnTrial p;
+    EXPECT_EQ(p.apply_for(a, other_data(p.first()), 20 * s), Outcome::done);
+    auto const second = other_data(p.first(), 2);
+    EXPECT_EQ(p.apply(b, second), Outcome::done);
+    p.run(60 * s);
+    EXPECT_EQ(p.counts(a), second->hash);
+    EXPECT_EQ(p.confirm(a), Outcome::refused);
+}
+
+// What is in its way (a maintenance of what it would stop) only delays it.
+TEST(OnTrial, ItIsTriedUntilItCanBe) {
+    OnTrial p;
+    auto const next = other_data(p.first());
+    EXPECT_EQ(p.apply_for(a, next, 10 * s), Outcome::done);
+    Command maintenance{"", Verb::maintenance, "web"};
+    EXPECT_EQ(p.order(a, maintenance), Outcome::done);
+    p.run(60 * s);
+    EXPECT_EQ(p.counts(a), next->hash);
+    maintenance.on = false;
+    EXPECT_EQ(p.order(a, maintenance), Outcome::done);
+    p.run(10 * s);
+    EXPECT_EQ(p.counts(a), p.first()->hash);
+}
+
+TEST(OnTrial, WhatIsTooLongToBeKeptIsRefusedAndCanBeAppliedWithout) {
+    OnTrial p;
+    auto const large = std::make_shared<Config>(*other_data(p.first()));
+    large->xml += std::string(longest_unconfirmed_xml, ' ');
+    EXPECT_EQ(p.apply_for(a, large, 20 * s), Outcome::done);  // it is the one before that is kept
+    EXPECT_EQ(p.confirm(a), Outcome::done);
+    EXPECT_EQ(p.apply_for(a, p.first(), 20 * s), Outcome::refused);
+    EXPECT_EQ(p.apply(a, p.first()), Outcome::done);
 }
 
 // Two in one draft, from programs that name no base: the second is compared with the first, whose address it takes elsewhere.

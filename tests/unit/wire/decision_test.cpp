@@ -18,6 +18,8 @@ void expect_same(Decision const& a, Decision const& b) {
     EXPECT_EQ(a.groups, b.groups);
     EXPECT_EQ(a.paused, b.paused);
     EXPECT_EQ(a.making_way, b.making_way);
+    EXPECT_EQ(a.origin, b.origin);
+    EXPECT_EQ(a.unconfirmed, b.unconfirmed);
 }
 
 TEST(DecisionBytes, ComeBackAsTheyWere) {
@@ -48,6 +50,22 @@ TEST(DecisionBytes, WhatMakesWayIsOfVersion2) {
     for (std::size_t n = 0; n < bytes.size(); ++n) EXPECT_FALSE(decode_decision(bytes.substr(0, n))) << n;
     bytes[4] = 3;
     EXPECT_FALSE(decode_decision(bytes));
+}
+
+TEST(DecisionBytes, WhereAConfigurationCameFromIsOfVersion3) {
+    Decision d = sample_decision();
+    d.origin = {7, 1'764'000'000'000, "ann", "more memory"};
+    d.unconfirmed = {1'764'000'060'000, 60'000, "<cluster/>"};
+    std::string bytes = encode_decision(d);
+    EXPECT_EQ(bytes[4], 3);
+    auto const back = decode_decision(bytes);
+    ASSERT_TRUE(back) << back.error();
+    expect_same(back->decision, d);
+    for (std::size_t n = 0; n < bytes.size(); ++n) EXPECT_FALSE(decode_decision(bytes.substr(0, n))) << n;
+    bytes[4] = 4;
+    EXPECT_FALSE(decode_decision(bytes));
+    d.unconfirmed.previous_xml.clear();  // nothing could come back
+    EXPECT_FALSE(decode_decision(encode_decision(d)));
 }
 
 TEST(DecisionBytes, AreTheSameForTheSameDecision) {

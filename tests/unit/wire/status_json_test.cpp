@@ -56,7 +56,7 @@ Status example() {
 }
 
 constexpr char const* expected = R"({
- "cluster":"shop","node":"beta","self":"beta","role":"alone","term":8,"index":42,"decision_term":6,"leader":"beta",
+ "cluster":"shop","node":"beta","self":"beta","role":"alone","term":8,"index":42,"decision_term":6,"revision":0,"confirm_until":null,"leader":"beta",
  "permit":{"source":"alone","remaining_ms":731,"worst_margin_ms":204},
  "nodes":[
   {"name":"alpha","state":"down","incarnation":"0000000000000000","paused":true,"leaving":false,"flapping":false,
