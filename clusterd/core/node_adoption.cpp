@@ -27,7 +27,7 @@ void Node::Impl::stop_what_was_taken_over(Decision const* was, Decision const* i
     if (!was || !is || emergency || !reconciler.anything_online()) return;
     for (auto const& [name, d] : is->groups) {
         auto const old = was->groups.find(name);
-        bool const taken = old != was->groups.end() && old->second.owner == self() && !old->second.draining_to && d.owner == peer();
+        bool const taken = old != was->groups.end() && old->second.owner == self() && d.owner == peer();  // one on its way there, too: it was still here
         if (!taken || is->id.term <= was->id.term) continue;
         GroupSpec const* const g = find_group(spec(), name);
         bool const here = g && std::any_of(g->resources.begin(), g->resources.end(), [&](ResourceSpec const& r) { return !reconciler.quiet({r.name}); });

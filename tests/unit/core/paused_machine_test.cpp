@@ -22,6 +22,20 @@ TEST(PausedMachine, WhatWasTakenOverMeanwhileEndsAtOnceAndNotInOrder) {
     EXPECT_EQ(p.c.machine(a).resume.role, Role::joined);
 }
 
+// It was to move away just then, and stops slowly: that it is on its way changes nothing. (Trace 05; seed 22904.)
+TEST(PausedMachine, AlsoWhatWasOnItsWayToTheOther) {
+    Pair p;
+    p.c.conditions.stop = {20 * s, 20 * s};
+    EXPECT_EQ(p.order(a, {"", Verb::move, "web", "beta"}, 500 * ms), Outcome::running);
+    p.c.pause_machine(a);
+    p.run(10 * s);
+    ASSERT_TRUE(p.web_on(b));
+    p.c.wake_machine(a);
+    p.run(3 * s);
+    EXPECT_TRUE(p.nothing_on(a));
+    EXPECT_TRUE(p.web_on(b));
+}
+
 TEST(PausedMachine, APauseThatIsShortTakesNothingAway) {
     Pair p;
     p.c.conditions.nothing_may_stop = true;
