@@ -28,6 +28,7 @@ Node::Impl::Impl(StartState s, Now now)
       reconciler(start.self, start.incarnation),
       last(now) {
     reconciler.configure(spec(), now);
+    if (start.resume && start.resume->permit_end > now.mono) reconciler.goes_on();  // else the guard has ended it all
     networks.assign(spec().networks.size(), 1);
     permit_told = !start.resume.has_value();
     surround();
@@ -408,7 +409,7 @@ void Node::Impl::on(Now, event::CommandAbandoned const& e, Effects&) { operation
 
 void Node::Impl::on(Now now, event::EmergencyStopped const& e, Effects& out) {
     emergency = false;
-    reconciler.forget_states(now, e.proven ? "stopped at the permit's end" : e.message);
+    reconciler.forget_states(now, e.proven, e.proven ? "stopped at the permit's end" : e.message);
     out.push_back(effect::RecordEvent{e.proven ? Severity::warning : Severity::critical, "", "", e.proven ? "everything here is stopped" : "not everything could be proven stopped: " + e.message,
                                       e.proven ? EventKind::all_stopped : EventKind::not_all_stopped});
 }

@@ -24,7 +24,7 @@ void Node::Impl::adopt(Now now, Effects& out) {
 // The other node takes over only when this one's permits are certainly over, and then nothing runs here any more. Where something does, this
 // node's clock stood still meanwhile (a virtual machine that was paused), and what it believed of its permit was never so: it ends at once.
 void Node::Impl::stop_what_was_taken_over(Decision const* was, Decision const* is, Effects& out) {
-    if (!was || !is || emergency || !reconciler.anything_online()) return;
+    if (!was || !is || emergency || !reconciler.anything_may_be_here()) return;
     for (auto const& [name, d] : is->groups) {
         auto const old = was->groups.find(name);
         bool const taken = old != was->groups.end() && old->second.owner == self() && d.owner == peer();  // one on its way there, too: it was still here

@@ -246,6 +246,7 @@ void Reconciler::act(Now now, Local& l, ActionKind kind, Effects& out) {
     Duration timeout{};
     switch (kind) {
     case ActionKind::start:
+        unseen_ = true;
         timeout = l.spec->online_timeout;
         set_state(now, l, ResourceState::online_pending, "", out);
         break;
@@ -397,7 +398,8 @@ void Reconciler::failed(Now now, Local& l, std::string const& why, bool restart_
                                           "; tried again in " + std::to_string(to_ms(l.backoff) / 1000) + " s if it stays here", EventKind::restarts_used_up, seen});
 }
 
-void Reconciler::forget_states(Now now, std::string const& why) {
+void Reconciler::forget_states(Now now, bool proven, std::string const& why) {
+    unseen_ = !proven;
     for (auto& [name, l] : locals_) {
         l.action = 0;
         l.state = ResourceState::unknown;

@@ -39,11 +39,14 @@ public:
     void on_changed(Now now, event::ResourceChanged const& e, Effects& out);
     void on_health(Now now, event::HealthResult const& e, Effects& out);
     // Everything was ended from outside (emergency stop): what is true now has to be found out.
-    void forget_states(Now now, std::string const& why);
+    void forget_states(Now now, bool proven, std::string const& why);
     void fail(Now now, std::string const& resource, std::string const& why, bool restart_here, Effects& out);
 
     bool anything_running() const;  // or being started, stopped, or not known
     bool anything_online() const;   // or being started or stopped, as far as known
+    // As anything_online(), and what isn't found out counts, too, where something may have been started since all was last proven to be stopped.
+    bool anything_may_be_here() const { return unseen_ ? anything_running() : anything_online(); }
+    void goes_on() { unseen_ = true; }  // a worker before this one, of the same incarnation, may have started things
     std::uint32_t groups_online() const;
     Instant next_wakeup(Now now) const;
     Report const& report() const { return report_; }
@@ -141,6 +144,7 @@ private:
     Report report_;
     bool reshaped_ = false;         // report_ lists other resources than it did when it was last told
     std::uint64_t next_action_ = 1;
+    bool unseen_ = false;
 };
 
 }  // namespace clusterd

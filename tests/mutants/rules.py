@@ -313,7 +313,9 @@ mutant("fails-over-in-maintenance", "what fails in maintenance counts as a failu
        (RECONCILER, "if («!l.wanted || l.hands_off») return;", "!l.wanted"))
 
 mutant("taken-over-stopped-in-order", "a node that was paused while the other took over stops what it had in order, and slowly",
-       (ADOPTION, "if («!was || !is || emergency || !reconciler.anything_online()») return;", "true"))
+       (ADOPTION, "if («!was || !is || emergency || !reconciler.anything_may_be_here()») return;", "true"))
+mutant("taken-over-and-not-found-out", "a worker that goes on forgets that the one before it may have started something",
+       (NODE, "«reconciler.goes_on();»  // else", ";"))
 mutant("taken-over-amid-a-move", "a node that was paused while a group was to move away goes on to stop it slowly, though the other took it over",
        (ADOPTION, "bool const taken = «old != was->groups.end()» &&", "old != was->groups.end() && !old->second.draining_to"))
 mutant("decides-below-a-later-term", "a node alone decides on top of what the other one decided in a later term",

@@ -36,6 +36,24 @@ TEST(PausedMachine, AlsoWhatWasOnItsWayToTheOther) {
     EXPECT_TRUE(p.web_on(b));
 }
 
+// A start of it hung, its worker died, and the one that went on hadn't found out yet. (Trace 06; seed 32336.)
+TEST(PausedMachine, AlsoWhatItsWorkerHasNotFoundOut) {
+    Pair p;
+    ASSERT_EQ(p.order(a, Verb::offline, "web"), Outcome::done);
+    p.c.conditions.start_hangs = 1;
+    EXPECT_EQ(p.order(a, {"", Verb::online, "web"}, 500 * ms), Outcome::running);
+    p.c.conditions.start_hangs = 0;
+    p.c.kill_worker(a, 50 * ms);
+    p.run(200 * ms);
+    p.c.pause_machine(a);
+    p.run(5 * s);
+    ASSERT_TRUE(p.web_on(b));
+    p.c.wake_machine(a);
+    p.run(3 * s);
+    EXPECT_TRUE(p.nothing_on(a));
+    EXPECT_TRUE(p.web_on(b));
+}
+
 TEST(PausedMachine, APauseThatIsShortTakesNothingAway) {
     Pair p;
     p.c.conditions.nothing_may_stop = true;

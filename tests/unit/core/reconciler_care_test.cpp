@@ -410,7 +410,7 @@ TEST(Unknown, EverythingIsFoundOutAgainAfterAnEmergencyStopAndNothingIsCounted) 
     Bench bench(checked_web(2, 0));
     bench.settle();
     for (auto& [name, state] : bench.truth) state = ResourceState::offline;
-    bench.reconciler.forget_states(bench.now(), "stopped at the permit's end");
+    bench.reconciler.forget_states(bench.now(), true, "stopped at the permit's end");
     EXPECT_EQ(bench.of("server").message, "stopped at the permit's end");
     EXPECT_TRUE(bench.reconciler.anything_running());
     bench.done();
@@ -426,7 +426,7 @@ TEST(Unknown, AFailureThatWasGivenUpIsStillGivenUpAfterAnEmergencyStop) {
     bench.settle();
     bench.breaks("server");
     bench.settle();
-    bench.reconciler.forget_states(bench.now(), "stopped");
+    bench.reconciler.forget_states(bench.now(), true, "stopped");
     for (auto& [name, state] : bench.truth) state = ResourceState::offline;
     bench.settle();
     EXPECT_EQ(bench.state("server"), ResourceState::failed);

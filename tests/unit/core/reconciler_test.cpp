@@ -221,7 +221,7 @@ TEST(Reconciler, AnAnswerToAnActionThatWasGivenUpMeansNothing) {
     bench.slow = {"disk"};
     bench.reconcile();
     auto const old = bench.under_way("disk");
-    bench.reconciler.forget_states(bench.now(), "stopped");
+    bench.reconciler.forget_states(bench.now(), true, "stopped");
     bench.tell("disk", old.action, ResourceState::online);
     EXPECT_EQ(bench.state("disk"), ResourceState::unknown);
 }
