@@ -181,6 +181,23 @@ void AgentHost::on(host::Announce const& m) {
     it->second.driver->announce(static_cast<int>(std::min<std::uint32_t>(m.times, 100)));
 }
 
+void AgentHost::on(host::Look const& m) {
+    auto const it = resources_.find(m.resource);
+    if (it == resources_.end() || !looking_.insert(m.resource).second) return;
+    pool_->post([this, spec = it->second.spec, elsewhere = m.elsewhere] {
+        std::vector<Lack> lacks;
+        try {
+            lacks = makers_.lacks(spec, elsewhere);
+        } catch (std::exception const& e) {
+            lacks.push_back({fmt::format("it can't be looked at: {}", e.what()), ""});
+        }
+        post([this, name = spec.name, lacks = std::move(lacks)] {
+            looking_.erase(name);
+            outbox_.send(worker_fd_, host::Looked{name, lacks});
+        });
+    });
+}
+
 DriverContext AgentHost::context(std::string const& name, std::uint64_t generation) {
     return {.guard = guard_,
             .events = events_,

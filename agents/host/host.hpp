@@ -15,6 +15,7 @@
 #include "agents/host/pool.hpp"
 #include "clusterd/wire/host_message.hpp"
 #include "resources/driver.hpp"
+#include "resources/readiness.hpp"
 
 #include <atomic>
 #include <deque>
@@ -22,6 +23,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,6 +35,7 @@ public:
         std::function<DriverPtr(ResourceSpec const&, DriverContext)> driver = make_driver;
         std::function<AgentPtr(HealthSpec const&, ResourceSpec const&, GuardClient&, GuardEvents&)> agent = make_agent;
         std::function<void(std::size_t)> resources = {};  // told how many live here, whenever that may have changed
+        std::function<std::vector<Lack>(ResourceSpec const&, std::vector<std::string> const&)> lacks = lacks_of;
         Duration stuck_after = std::chrono::minutes(1);   // past its deadline a check is given up, see run_due_checks
     };
     // `worker_fd` is taken over.
@@ -80,6 +83,7 @@ private:
     void on(host::Permit const& m);
     void on(host::Ping const& m);
     void on(host::Announce const& m);
+    void on(host::Look const& m);
     template <class T>
     void on(T const&) {}  // frames of the other direction
 
@@ -111,6 +115,7 @@ private:
     Makers const makers_;
     Outbox outbox_;
     std::map<std::string, Resource> resources_;
+    std::set<std::string> looking_;  // for what they lack here; one that hangs isn't begun again beside itself
     std::map<std::uint64_t, Check> checks_;
     std::uint64_t last_id_ = 0;
     std::shared_ptr<std::atomic<std::int64_t>> permit_end_;  // shared with the drivers' contexts

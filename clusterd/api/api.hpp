@@ -11,6 +11,7 @@
 #include "clusterd/shell/loop_asio.hpp"
 #include "clusterd/wire/api.hpp"
 #include "clusterd/wire/plan.hpp"
+#include "clusterd/wire/readiness.hpp"
 
 #include <memory>
 #include <string>
@@ -32,6 +33,8 @@ struct ApiBackend {
     virtual PlanAnswer plan(Command const& command) = 0;  // what would come of it; `fail` takes a node, too
     virtual std::string config_xml() = 0;  // of the configuration that counts; empty = none known
     virtual std::vector<ConfigRevision> revisions() = 0;  // that counted on this node, oldest first
+    virtual Readinesses readiness() = 0;      // as last told by each node
+    virtual void look_at_readiness() = 0;     // both look again; it takes some seconds
     // What `quorum force` would go on with and what could be lost, as text for a person.
     virtual std::string force_preview() = 0;
     virtual Result<Done> force() = 0;

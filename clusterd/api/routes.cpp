@@ -35,11 +35,12 @@ std::optional<Answer> Routes::answer(Request const& r, std::string const& user, 
     if (r.path.starts_with(commands_path)) return command(r, now, at_last);
     if (r.path == "/v1/quorum/force") return force(r);
     if (r.path == "/v1/plan") return plan(r);
+    if (r.path == "/v1/readiness") return readiness(r);
     bool const known = r.path == "/v1/status" || r.path == "/v1/events" || r.path == "/v1/failovers" || r.path == "/v1/timing" ||
                        r.path == "/v1/config" || r.path == "/v1/config/revisions" || r.path.starts_with(revisions_path) || r.path.starts_with(failovers_path);
     if (!known) {
         return wrong(404,
-                     "there is no '" + r.path + "'; known: /v1/status, events, failovers, timing, config, commands, plan, quorum/force");
+                     "there is no '" + r.path + "'; known: /v1/status, events, failovers, timing, config, commands, plan, readiness, quorum/force");
     }
     if (!get) return wrong_method("GET");
     if (r.path == "/v1/status") return Answer{200, status_json(backend_.status())};
@@ -94,6 +95,13 @@ Answer Routes::failover(Request const& r) {
         if (f.id == id) return {200, failover_json(f)};
     }
     return wrong(404, "failover '" + id + "' is not known; `clusterctl failovers` lists them");
+}
+
+Answer Routes::readiness(Request const& r) {
+    if (r.method == Method::get) return {200, readinesses_json(backend_.readiness())};
+    if (r.method != Method::post) return wrong_method("GET or POST");
+    backend_.look_at_readiness();
+    return {202, message_json("message", "both nodes look again")};
 }
 
 Answer Routes::revision(Request const& r) {

@@ -8,6 +8,7 @@
 //   GET    /v1/config/revisions                       {revisions[]} that counted on this node, without their XML;   /N: the XML (text)
 //   POST   /v1/commands {verb,target,to,drain,failback,user,reason}   {id};   apply: {verb,config,base,confirm_ms,user}, the XML and the hash of what it was compared with;
 //                                                     maintenance: {verb,target,on,for_ms,user}, without a target all groups, 0 ms without an end
+//   GET    /v1/readiness                              {own,peer}: what keeps each node from taking over;   POST: both look again
 //   POST   /v1/plan {verb,target,to,drain}            what would come of it: move, pause, resume, online, offline, fail RESOURCE or NODE
 //   GET    /v1/commands/ID?after=N&wait_ms=           {id,outcome,updates[{n,outcome,message}]}; waits for the first new one
 //   DELETE /v1/commands/ID                            nobody waits for it any more
@@ -42,6 +43,7 @@ private:
     std::optional<Answer> command(Request const& request, Instant now, bool at_last);
     std::optional<Answer> events(Request const& request, bool at_last);
     Answer failover(Request const& request);
+    Answer readiness(Request const& request);
     Answer revision(Request const& request);
     Answer plan(Request const& request);
     Answer force(Request const& request);

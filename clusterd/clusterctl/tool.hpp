@@ -49,6 +49,7 @@ void add_history(CLI::App& app, Options const& options, Chosen& chosen);   // ev
 void add_why(CLI::App& app, Options const& options, Chosen& chosen);       // why, explain
 void add_apply(CLI::App& app, Options const& options, Chosen& chosen);     // apply, edit, confirm
 void add_plan(CLI::App& app, Options const& options, Chosen& chosen);
+void add_standby(CLI::App& app, Options const& options, Chosen& chosen);   // check-standby
 void add_check(CLI::App& app, Options const& options, Chosen& chosen);
 void add_quorum(CLI::App& app, Options const& options, Chosen& chosen);
 void add_key(CLI::App& app, Options const& options, Chosen& chosen);

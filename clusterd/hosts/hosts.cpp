@@ -126,7 +126,9 @@ struct Hosts::Impl : std::enable_shared_from_this<Hosts::Impl> {
             c.awaits(busy->ticket, {busy->resource, busy->kind, 0, busy->left, {}, true});
         else if (auto* seen = std::get_if<host::Changed>(&message))
             noticed(seen->resource, std::move(seen->outcome));
-        else if (auto* health = std::get_if<host::HealthSeen>(&message)) {
+        else if (auto* lacks = std::get_if<host::Looked>(&message)) {
+            if (looked) looked(lacks->resource, std::move(lacks->lacks));
+        } else if (auto* health = std::get_if<host::HealthSeen>(&message)) {
             auto const it = resources.find(health->resource);
             if (it == resources.end() || !it->second.checked || health->check >= it->second.spec.health.size()) return;
             deliver(event::HealthResult{health->resource, static_cast<int>(health->check), health->result, health->latency,
@@ -175,6 +177,7 @@ struct Hosts::Impl : std::enable_shared_from_this<Hosts::Impl> {
         std::string host, why;
     };
     std::map<std::string, Hanging> hanging;
+    std::function<void(std::string const&, std::vector<Lack>)> looked;
 
     void forget(std::string const& resource, std::string const& host_name) {
         auto const it = connections.find(host_name);
@@ -326,6 +329,13 @@ void Hosts::perform(effect::Permit const& permit) {
 
 void Hosts::announce(std::string const& resource, int times) {
     impl_->announce(resource, times);
+}
+void Hosts::look(std::string const& resource, std::vector<std::string> elsewhere) {
+    auto const it = impl_->resources.find(resource);
+    if (it != impl_->resources.end()) impl_->connection(drivers_host(it->second.spec)).send(host::Look{resource, std::move(elsewhere)});
+}
+void Hosts::on_looked(std::function<void(std::string const&, std::vector<Lack>)> looked) {
+    impl_->looked = std::move(looked);
 }
 void Hosts::no_gate() {
     impl_->gate = false;

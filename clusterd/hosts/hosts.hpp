@@ -15,6 +15,7 @@
 
 #include "clusterd/core/events.hpp"
 #include "clusterd/shell/loop.hpp"
+#include "clusterd/wire/readiness.hpp"
 
 #include <functional>
 #include <memory>
@@ -39,6 +40,9 @@ public:
     void perform(effect::Permit const& permit);  // announcements leave a host only before its end
     // Tells the neighbours again, so many times, where an address is that is online here.
     void announce(std::string const& resource, int times);
+    // What keeps it from being started on this node: answered by `looked`, which is called on the loop's thread; maybe never, where the look hangs.
+    void look(std::string const& resource, std::vector<std::string> elsewhere);
+    void on_looked(std::function<void(std::string const& resource, std::vector<Lack> lacks)> looked);
     // Nothing but their lifetimes silences addresses here. Before anything is started.
     void no_gate();
 

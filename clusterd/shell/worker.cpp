@@ -68,12 +68,12 @@ Worker::Worker(AsioLoop& loop, WorkerStart start)
     auto const parse = [](std::string const& xml) { return make_config(xml, "the cluster's configuration"); };
     replica_ = std::make_unique<Replica>(
         loop_, spec, self_, start.node.incarnation, key_,
-        Replica::Callbacks{.up = [this](Incarnation) { send_own_macs(); send_own_events(); happen(event::SyncUp{}); },
+        Replica::Callbacks{.up = [this](Incarnation) { send_own_macs(); send_own_events(); if (standby_) standby_->peer_up(); happen(event::SyncUp{}); },
                            .down = [this](std::string const&) { happen(event::SyncDown{}); },
                            .message = [this](SyncMessage m) { happen(event::SyncReceived{std::move(m)}); },
                            .aux =
                                [this](std::string const& line) {
-                                   if (take_macs(line)) return;
+                                   if (take_macs(line) || (standby_ && standby_->take(line))) return;
                                    auto const parsed = parse_events("{\"events\":[" + line + "]}");
                                    if (!parsed) return;
                                    for (auto const& e : *parsed)
@@ -98,6 +98,13 @@ Worker::Worker(AsioLoop& loop, WorkerStart start)
         if (store_->loaded().cluster != Uuid{}) quorum_->set_expected_uuid(store_->loaded().cluster);
     }
     configured();
+    standby_ = std::make_unique<Standby>(loop_, *hosts_, self_,
+                                         Standby::Callbacks{.config = [this] { return node_->config(); },
+                                                            .decision = [this] { return node_->decision(); },
+                                                            .node = [this] { return node_lacks(); },
+                                                            .tell = [this](std::string const& line) {
+                                                                if (replica_ && replica_->up()) replica_->send_aux(line);
+                                                            }});
 }
 
 Worker::~Worker() = default;
@@ -392,6 +399,7 @@ Status Worker::status() {
     if (std::string const error = history_->last_error(); !error.empty())
         s.warnings.push_back("events and failovers are not kept over a restart: " + error);
     for (auto const& w : warnings_) s.warnings.push_back(w);
+    for (auto& w : standby_->warnings()) s.warnings.push_back(std::move(w));
     return s;
 }
 

@@ -17,6 +17,7 @@
 #include "clusterd/quorum/quorum.hpp"
 #include "clusterd/shell/history.hpp"
 #include "clusterd/shell/revisions.hpp"
+#include "clusterd/shell/standby.hpp"
 #include "clusterd/shell/loop_asio.hpp"
 #include "clusterd/shell/options.hpp"
 #include "clusterd/store/store.hpp"
@@ -61,6 +62,7 @@ private:
     void emergency();
     void configured();
     void note_revision();
+    std::vector<Lack> node_lacks() const;
     void arm_watchdog(WatchdogSpec const& wanted);
     void watch_networks();
     void heard(int link);
@@ -100,6 +102,8 @@ private:
     std::vector<EventRecord> events(std::string const& after_id, std::size_t limit) override;
     std::vector<FailoverRecord> failovers() override;
     TimingInfo timing() override;
+    Readinesses readiness() override { return standby_->both(); }
+    void look_at_readiness() override { standby_->look_on_both(); }
     std::vector<ConfigRevision> revisions() override { return {revisions_->all().begin(), revisions_->all().end()}; }
     PlanAnswer plan(Command const& command) override;  // worker_plan.cpp
     std::string config_xml() override;
@@ -116,6 +120,7 @@ private:
     std::unique_ptr<Node> node_;
     ConfigPtr shown_config_;  // the one the rooms were set up with
     std::optional<History> history_;
+    std::unique_ptr<Standby> standby_;
     std::optional<Revisions> revisions_;
     ConfigPtr recorded_config_;  // the newest in revisions_
     std::unique_ptr<GuardClient> guard_;

@@ -50,6 +50,19 @@ void Worker::note_revision() {
     revisions_->counts(decision->origin, *decision->config);
 }
 
+// What a takeover would lack here, whatever is taken over.
+std::vector<Lack> Worker::node_lacks() const {
+    std::vector<Lack> lacks;
+    Status const s = node_->status(loop_.now());
+    if (s.quorum.state == QuorumState::failed || s.quorum.state == QuorumState::uninitialised) lacks.push_back({"the quorum disk can't be used: " + s.quorum.message, "without it this node takes nothing over from one that is lost"});
+    if (!no_gate_.empty()) lacks.push_back({no_gate_, ""});
+    if (!watchdog_problem_.empty()) lacks.push_back({watchdog_problem_, ""});
+    if (std::string const error = store_->last_error(); !error.empty()) lacks.push_back({"the state directory can't be written: " + error, ""});
+    for (std::size_t i = 0; i < networks_well_.size() && i < node_->spec().networks.size(); ++i)
+        if (!networks_well_[i]) lacks.push_back({"network " + node_->spec().networks[i].name + " is down", "its cable, switch port, and the address that it pings"});
+    return lacks;
+}
+
 void Worker::watch_networks() {
     networks_well_.assign(node_->spec().networks.size(), 1);
     networks_ = std::make_unique<Networks>(loop_, node_->spec().networks,

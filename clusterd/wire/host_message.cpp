@@ -103,6 +103,17 @@ void body(Writer& w, Pong const& m) {
 void body(Writer& w, Announce const& m) {
     w.string(m.resource), w.u32(m.times);
 }
+void body(Writer& w, Look const& m) {
+    w.string(m.resource);
+    w.count(m.elsewhere.size());
+    for (auto const& mount : m.elsewhere) w.string(mount);
+}
+void body(Writer& w, Looked const& m) {
+    w.string(m.resource);
+    std::size_t const n = std::min(m.lacks.size(), max_lacks);
+    w.count(n);
+    for (std::size_t i = 0; i < n; ++i) w.string(std::string_view(m.lacks[i].what).substr(0, max_text)), w.string(std::string_view(m.lacks[i].todo).substr(0, max_text));
+}
 
 // Fields are read in the order they were written: hence one statement each.
 void read(Reader& r, Hello& m) {
@@ -175,6 +186,19 @@ void read(Reader& r, Pong& m) {
 void read(Reader& r, Announce& m) {
     m.resource = r.string(max_name);
     m.times = r.u32();
+}
+void read(Reader& r, Look& m) {
+    m.resource = r.string(max_name);
+    for (std::size_t n = r.count(wire::max_resources, 4); n > 0 && r.ok(); --n) m.elsewhere.push_back(r.string(max_text));
+}
+void read(Reader& r, Looked& m) {
+    m.resource = r.string(max_name);
+    for (std::size_t n = r.count(max_lacks, 8); n > 0 && r.ok(); --n) {
+        Lack lack;
+        lack.what = r.string(max_text);
+        lack.todo = r.string(max_text);
+        m.lacks.push_back(std::move(lack));
+    }
 }
 
 template <std::size_t I = 0>

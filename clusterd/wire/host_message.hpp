@@ -7,6 +7,7 @@
 #include "clusterd/core/events.hpp"
 #include "clusterd/core/result.hpp"
 #include "clusterd/core/spec.hpp"
+#include "clusterd/wire/readiness.hpp"
 
 #include <string>
 #include <string_view>
@@ -15,6 +16,7 @@
 namespace clusterd::host {
 
 inline constexpr std::size_t max_frame = 256u << 10;  // a resource's attributes may be long
+inline constexpr std::size_t max_lacks = 20;          // of one resource
 inline constexpr std::size_t max_text = 4u << 10;     // longer messages are cut when written
 
 // What became of an action, or what was noticed (DriverOutcome of resources/driver.hpp).
@@ -88,8 +90,17 @@ struct Announce {
     std::uint32_t times = 0;
 };  // tell the neighbours again where it is
 
+struct Look {  // worker to host: what keeps it from being started on this node?
+    std::string resource;
+    std::vector<std::string> elsewhere;  // mount points whose files come with it
+};
+struct Looked {  // host to worker
+    std::string resource;
+    std::vector<Lack> lacks;
+};
+
 using Message = std::variant<Hello, Configure, Forget, Action, Checks, Permit, Ping, Welcome, Busy, ActionDone, Changed, HealthSeen,
-                             Pong, Announce>;
+                             Pong, Announce, Look, Looked>;
 
 // An error where the frame would be too long; names the resource.
 Result<std::string> encode(Message const& message);

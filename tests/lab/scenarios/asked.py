@@ -1,8 +1,9 @@
 """What an operator asks: why it is so, and what would happen if."""
 import json
+import subprocess
 
 from runner import PERMIT_MS, scenario
-from tools import LabError, wait_for
+from tools import LabError, dies_with_us, wait_for
 
 
 def why(run, node, *name):
@@ -95,3 +96,54 @@ def newest(run, node):
             raise LabError("no time line yet")
         return lines[-1]
     return wait_for("the time line", look, limit=20)
+
+
+@scenario(fresh=True)
+def standby_that_lacks(run):
+    """Defects planted on the standby, one at a time, each told by check-standby on both nodes, and by status, before a failover needs it."""
+    run.start_both()
+    done = run.alpha.ctl("check-standby")
+    run.expect(done.returncode == 0 and "beta could take over: web-ip, web-server" in done.stdout, f"a sound standby isn't ready: {done.stdout}{done.stderr}")
+
+    def told(what, words):
+        for node in (run.alpha, run.beta):
+            done = node.ctl("check-standby")
+            run.expect(done.returncode == 1 and words in done.stdout, f"{what}: {node.name} says {done.stdout}{done.stderr}")
+            run.expect(words in node.ctl("status").stdout.replace("\n  ", " "), f"{what}: {node.name}'s status doesn't say '{words}'")
+
+    def well(what):
+        done = run.alpha.ctl("check-standby")
+        run.expect(done.returncode == 0, f"{what} is mended, and it still says {done.stdout}")
+
+    run.step("its interface is down")
+    run.beta.run(["ip", "link", "set", "eth0", "down"], check=True)
+    told("interface", "interface eth0 is down")
+    run.beta.run(["ip", "link", "set", "eth0", "up"], check=True)
+    wait_for("the pair to be whole again", lambda: run.alpha.ctl("check-standby").returncode == 0, limit=30)
+
+    run.step("another program has its port")
+    taker = subprocess.Popen(run.beta._command(["python3", "-c", "import socket,sys; s=socket.socket(); s.setsockopt(1,2,1); s.bind(('',80)); s.listen(); sys.stdin.read()"]),
+                             stdin=subprocess.PIPE, preexec_fn=dies_with_us)
+    try:
+        wait_for("the port to be taken", lambda: ":80 " in run.beta.run(["ss", "-ltn"]).stdout, limit=10)
+        told("port", "port 80")
+    finally:
+        taker.stdin.close()  # it ends by that: what nsenter started isn't ended with nsenter
+        taker.wait()
+    well("the port")
+
+    run.step("the quorum disk can't be read there")
+    run.lab.disk("beta", "eio")
+    wait_for("beta to see it", lambda: run.view(run.beta)["quorum"]["state"] == "failed", limit=20)
+    told("quorum disk", "the quorum disk can't be used")
+    run.lab.disk("beta", "ok")
+    wait_for("beta to see it", lambda: run.view(run.beta)["quorum"]["state"] in ("ok", "slow"), limit=20)
+    well("the disk")
+
+    run.step("clusterd isn't there")
+    run.expect(run.beta.terminate() == 0, "clusterd didn't end with 0")
+    done = run.alpha.ctl("check-standby")
+    run.expect(done.returncode == 1 and "beta is not up" in done.stdout, f"of a standby that is down: {done.stdout}")
+    run.beta.start()
+    run.settled("alpha")
+    wait_for("it to be ready again", lambda: run.alpha.ctl("check-standby").returncode == 0, limit=30)

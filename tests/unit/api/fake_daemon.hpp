@@ -76,6 +76,10 @@ public:
     }
     std::string config_xml() override { return xml; }
     std::vector<ConfigRevision> revisions() override { return kept; }
+    Readinesses readiness() override { return ready; }
+    void look_at_readiness() override {
+        if (on_look) on_look();
+    }
     std::string force_preview() override { return "alpha has decision 7/42, the disk 7/42; nothing would be lost.\n"; }
     Result<Done> force() override {
         ++forced;
@@ -91,6 +95,8 @@ public:
     TimingInfo timing_info;
     PlanAnswer planned;
     std::vector<ConfigRevision> kept;
+    Readinesses ready;
+    std::function<void()> on_look;
     std::string xml = "<cluster name=\"shop\" version=\"1\"/>\n";
     std::string force_refusal;
     int forced = 0;

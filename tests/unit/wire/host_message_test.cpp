@@ -37,7 +37,9 @@ std::vector<Message> every_kind() {
             Changed{"web", {ResourceState::online, "", true}},
             HealthSeen{"web", 3, Health::degraded, std::chrono::milliseconds(12), "slow"},
             Pong{4},
-            Announce{"web-ip", 5}};
+            Announce{"web-ip", 5},
+            Look{"web", {"/srv/data"}},
+            Looked{"web", {{"nginx isn't there", "install it"}, {"no carrier", ""}}}};
 }
 
 template <class T>
