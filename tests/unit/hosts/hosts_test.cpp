@@ -129,7 +129,10 @@ TEST_F(WithAgents, OneThatCantBeKilledIsReplacedAndOnlyWhatHangsInItIsLeftAlone)
     act(2, ActionKind::probe, "one", 300);
     ASSERT_TRUE(answer(2, "one"));
     // What is asked before the old one is given up is told to be unknown, and asked again by the core.
-    ASSERT_TRUE(until([&] { return guard.pid("drivers") != 0 && guard.pid("drivers") != hung; }));
+    ASSERT_TRUE(until([&] {
+        pid_t const now = guard.pid("drivers");
+        return now != 0 && now != hung;
+    }));
     EXPECT_EQ(state_after(3, ActionKind::stop, "two"), ResourceState::offline) << "by another host";
     EXPECT_NE(guard.pid("drivers"), hung);
     EXPECT_EQ(kill(hung, 0), 0) << "the old one is there (else this shows nothing)";
