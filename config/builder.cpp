@@ -285,6 +285,7 @@ void SpecBuilder::resource(Element const& e, GroupSpec& of) {
     }
     if (type->name == "filesystem") check_filesystem(given);
     if (type->name == "file-share") check_share(given, made);
+    if (type->name == "print-queue") check_print_queue(given, made);
     int restart_line = 0;
     children(e, {{"health", [&](Element const& h) { health(h, made); }},
                  {"restart", [&](Element const& r) { if (once(r, restart_line)) restart(r, made); }},

@@ -50,6 +50,7 @@ private:
     void check_filesystem(ElementAttributes const& given);
     void check_disks();
     void check_share(ElementAttributes const& given, ResourceSpec const& made);
+    void check_print_queue(ElementAttributes const& given, ResourceSpec const& made);
     void check_share_depends();
     void check_network_names();
     void check_routes();
@@ -85,6 +86,7 @@ private:
     std::map<std::string, Named> names_;
     std::map<std::string, Named> devices_, points_;  // of filesystems
     std::map<std::string, Named> shares_;            // "smb docs", "nfs /media", "nfs export 77"
+    std::map<std::string, Named> print_queues_;
     std::set<std::string> network_names_;
     std::vector<Reference> node_references_, group_references_, depends_;
     std::map<std::string, std::string> units_;  // and who has it

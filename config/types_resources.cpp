@@ -343,6 +343,37 @@ TypeInfo network_name() {
 <network-name name="web-name" dns-name="www.example.com" server="10.0.0.53" key-file="/etc/clusterd/dns.key" depends="web-ip"/>)"};
 }
 
+TypeInfo print_queue() {
+    return {.name = "print-queue",
+            .description = "a queue of CUPS that takes and prints jobs on the owner only",
+            .needs_root = true,
+            .attributes =
+                {
+                    {.name = "queue", .kind = Kind::text, .description = "what clients call it; without it the resource's name"},
+                    {.name = "device",
+                     .kind = Kind::text,
+                     .description = "the printer's URI, as lpinfo -v lists them: ipp://10.0.0.20/ipp/print, socket://10.0.0.20:9100; reached from both nodes",
+                     .required = true},
+                    {.name = "model",
+                     .kind = Kind::text,
+                     .description = "everywhere: the printer is asked (IPP Everywhere); raw: jobs go to it as they are; or a name of lpinfo -m",
+                     .default_value = "everywhere"},
+                    {.name = "ppd", .kind = Kind::path, .description = "instead of a model: a PPD file, on both nodes"},
+                    {.name = "info", .kind = Kind::text, .description = "shown where printers are listed; without it the queue's name"},
+                    {.name = "location", .kind = Kind::text, .description = "where the printer stands, shown likewise"},
+                    {.name = "shared", .kind = Kind::yes_no, .description = "other machines may print to it", .default_value = "yes"},
+                    {.name = "wait",
+                     .kind = Kind::duration,
+                     .description = "taken offline, jobs that are there have so long to be printed; then they stay in the queue on this node",
+                     .default_value = "20s",
+                     .max = "1h"},
+                    {.name = "check-every", .kind = Kind::duration, .description = "how often CUPS is asked for it while online", .default_value = "5s", .min = "1s", .max = "1d"},
+                    {.name = "cups-socket", .kind = Kind::path, .description = "where this node's cupsd listens", .default_value = "/run/cups/cups.sock"},
+                },
+            .example = R"(<ip-address name="print-ip" address="10.0.0.100/24" interface="eth0"/>
+<print-queue name="laser" device="ipp://10.0.0.20/ipp/print" depends="print-ip"/>)"};
+}
+
 TypeInfo route() {
     return {.name = "route",
             .description = "a route that stands on the owner only",
@@ -375,7 +406,7 @@ TypeInfo const* find_in(std::vector<TypeInfo> const& table, std::string_view nam
 
 std::vector<TypeInfo> const& resource_types() {
     static std::vector<TypeInfo> const table{disk(), dummy(), filesystem(), ip_address(), process(), script(), service(), ocf(), file_share(),
-                                             network_name(), route()};
+                                             network_name(), route(), print_queue()};
     return table;
 }
 

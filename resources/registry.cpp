@@ -7,6 +7,7 @@
 #include "resources/ip_address.hpp"
 #include "resources/network_name.hpp"
 #include "resources/ocf.hpp"
+#include "resources/print_queue.hpp"
 #include "resources/process.hpp"
 #include "resources/route.hpp"
 #include "resources/script.hpp"
@@ -43,6 +44,7 @@ constexpr Type types[] = {
     {"ip-address", make_ip_address_driver},
     {"network-name", make_network_name_driver},
     {"ocf", make_ocf_driver},
+    {"print-queue", make_print_queue_driver},
     {"process", make_process_driver},
     {"route", make_route_driver},
     {"script", make_script_driver},

@@ -259,7 +259,7 @@ TEST(Show, TellsEveryTypeAgentAndDefault) {
 TEST(Show, AnUnknownTypeIsToldWithTheNearest) {
     EXPECT_EQ(show_type("proces"), std::nullopt);
     EXPECT_EQ(unknown_type("proces"),
-              "there is no type or agent \"proces\"; did you mean \"process\"? known are disk, dummy, filesystem, ip-address, process, script, service, ocf, file-share, network-name, route, "
+              "there is no type or agent \"proces\"; did you mean \"process\"? known are disk, dummy, filesystem, ip-address, process, script, service, ocf, file-share, network-name, route, print-queue, "
               "http, tcp, exec, ping, arp, dns, redis, postgres, nfs, smb, unit, certificate, pressure, load");
 }
 
