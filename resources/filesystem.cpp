@@ -247,11 +247,12 @@ private:
             return is_missing_ && !mounted_here() ? DriverOutcome{ResourceState::offline, {}, true} : unknown(device.error());
         Instant const until = deadline == forever ? boot_now() + std::chrono::minutes(1) : before_deadline(deadline);
         Instant const kill_from = boot_now() + patience;
-        std::string why;  // of the last umount(8) that ended
+        std::string why;    // of the last umount(8) that ended
+        std::string ended;  // who held it and was told to end
         for (bool asked = false;;) {
             auto const seen = look(*device);
             if (!seen) return unknown(seen.error());
-            if (*seen == Seen::nowhere) return gone(until);
+            if (*seen == Seen::nowhere) return gone(until, ended);
             auto const points = where(*device);
             auto const result = run("stop", {"umount", "--", points.substr(0, points.find(','))}, until);
             if (result.succeeded()) continue;
@@ -263,6 +264,7 @@ private:
             if (!asked || by_force)
                 for (int pid : held.pids) ::kill(pid, by_force ? SIGKILL : SIGTERM);
             asked = true;
+            if (ended.empty()) ended = held.names;
             if (boot_now() >= until || !in_time) return failed(why);
             if (held.pids.empty())
                 std::this_thread::sleep_for(look_again);
@@ -279,7 +281,7 @@ private:
     }
 
     // Unmounted to all that can be seen. The kernel says whether it really is.
-    DriverOutcome gone(Instant until) {
+    DriverOutcome gone(Instant until, std::string const& ended) {
         for (;;) {
             auto const given_up = is_free();
             if (!given_up) return unknown(given_up.error());
@@ -288,7 +290,7 @@ private:
             std::this_thread::sleep_for(look_again);
         }
         [[maybe_unused]] auto const disowned = context_.guard.disown_mount(resource_.name);
-        return {ResourceState::offline, {}, true};
+        return {ResourceState::offline, ended.empty() ? std::string() : say("it was held by " + ended + ": ended, so that it could be unmounted"), true};
     }
 
     ResourceSpec const resource_;

@@ -70,7 +70,7 @@ Ending wait_for(Daemon& daemon, Options const& options, std::string const& id) {
             seen = std::max(seen, u.n);
             last = u.message;
             bool const news = u.outcome == Outcome::running && !u.message.empty();
-            if (news && !options.json) {
+            if (news && !options.json && !options.silent) {
                 std::printf("%s\n", printable(u.message).c_str());
                 std::fflush(stdout);
             }
@@ -113,6 +113,7 @@ int give(Options const& options, Command command) {
         throw Stop{exit_interrupted, "no longer waiting; the command goes on, see clusterctl status"};
     }
     if (end.code == exit_timed_out) abandon(daemon, *id);
+    if (options.silent && end.code == exit_done) return end.code;
     if (options.json) {
         std::printf("%s\n", outcome_json(*id, end.outcome, end.message).c_str());
     } else if (end.code == exit_done) {

@@ -53,6 +53,7 @@ int run(int argc, char** argv) {
     add_plan(app, options, chosen);
     add_check(app, options, chosen);
     add_standby(app, options, chosen);
+    add_drill(app, options, chosen);
     add_quorum(app, options, chosen);
     add_key(app, options, chosen);
     add_agent(app, options, chosen);

@@ -30,6 +30,7 @@ struct Options {
     std::string socket = "/run/clusterd/clusterd.sock";
     bool json = false;
     bool no_wait = false;
+    bool silent = false;  // of a verb that gives commands for another one's sake
     std::string reason;  // for the record of commands
     std::string timeout_text = "5min";
     Duration timeout = std::chrono::minutes(5);
@@ -50,6 +51,7 @@ void add_why(CLI::App& app, Options const& options, Chosen& chosen);       // wh
 void add_apply(CLI::App& app, Options const& options, Chosen& chosen);     // apply, edit, confirm
 void add_plan(CLI::App& app, Options const& options, Chosen& chosen);
 void add_standby(CLI::App& app, Options const& options, Chosen& chosen);   // check-standby
+void add_drill(CLI::App& app, Options const& options, Chosen& chosen);     // drill
 void add_check(CLI::App& app, Options const& options, Chosen& chosen);
 void add_quorum(CLI::App& app, Options const& options, Chosen& chosen);
 void add_key(CLI::App& app, Options const& options, Chosen& chosen);

@@ -74,7 +74,7 @@ class World:
         os.mkdir(self.base, mode=0o700)
         # An overlay's upper layer must not be on the lower one's filesystem.
         run(["mount", "-t", "tmpfs", "-o", "mode=755", self.run_name, self.base])
-        run(["ip", "-batch", "-"], input=f"link set lo up\nlink add {BRIDGE} type bridge mcast_snooping 0\n"
+        run(["ip", "-batch", "-"], input=f"link set lo up\nlink add {BRIDGE} address 02:79:00:00:00:fe type bridge mcast_snooping 0\n"
             f"address add {CLIENT}/24 dev {BRIDGE}\nlink set {BRIDGE} up\n")
         stage = self._install()
         image = os.path.join(self.base, "quorum.img")
@@ -111,6 +111,7 @@ class World:
             clean = node.down() and clean
         for loop in self.loops:
             loop.close()
+        run(["ip", "link", "delete", BRIDGE], check=False)  # another world may follow in this namespace
         for node in self.nodes.values():
             run(["umount", "-l", node.root], check=False)
         if os.path.ismount(self.base):
@@ -447,6 +448,8 @@ def main():
     parser.add_argument("--logs")
     parser.add_argument("--services", action="store_true", help="resources that are systemd units (services.py), not clusterd's own unit")
     parser.add_argument("--fileserver", action="store_true", help="shares of Samba and nfs-ganesha (fileserver.py)")
+    parser.add_argument("--example", action="append", default=[], metavar="NAME", help="an example of config/examples with the software it is about (examples.py)")
+    parser.add_argument("--examples", action="store_true", help="all of them, one after the other")
     options = parser.parse_args()
 
     def ended(number, _):
@@ -454,6 +457,13 @@ def main():
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, ended)
     remove_leftovers()
+    if options.example or options.examples:
+        import examples
+        names = options.example or list(examples.EXAMPLES)
+        unknown = [name for name in names if name not in examples.EXAMPLES]
+        if unknown:
+            parser.error(f"no example {unknown[0]}; there are {', '.join(examples.EXAMPLES)}")
+        return max(in_a_world(examples.ExampleWorld(options.bin, name), examples.STEPS, options.logs) for name in names)
     world, steps = World(options.bin), STEPS
     if options.services:
         import services
@@ -461,9 +471,13 @@ def main():
     if options.fileserver:
         import fileserver
         world, steps = fileserver.FileWorld(options.bin), fileserver.STEPS
+    return in_a_world(world, steps, options.logs)
+
+
+def in_a_world(world, steps, logs):
     result = 1
     try:
-        result = play(world, steps, options.logs)
+        result = play(world, steps, logs)
     finally:
         if not world.down():
             print("FAILED: something is left of the containers", file=sys.stderr)

@@ -2,9 +2,11 @@
 # clusterd as a systemd service, for real: boots two containers with systemd over this machine's own files, installs clusterd in them
 # as `cmake --install` does, and plays what happens to a service: start, reload, a killed worker, stop, power cut, a hung guard.
 #
-#   sudo tests/system/containers.sh [--services | --fileserver] [--bin DIR] [--logs DIR]
+#   sudo tests/system/containers.sh [--services | --fileserver | --example NAME | --examples] [--bin DIR] [--logs DIR]
 #     --services   resources that are systemd units, instead: start, move, failures, power cut, and the guard's hold on them
 #     --fileserver shares of Samba and nfs-ganesha, instead: clients read during moves, faults and a power cut
+#     --example NAME   config/examples/NAME.xml, instead: brought online with the software it is about, broken, moved, its node without power;
+#                  --examples: all of those that have a test, one after the other (about 30 s each)
 #     --bin DIR    bin/ of a build tree              (build/release/bin)
 #     --logs DIR   the nodes' journals, if it fails  (a new directory in /tmp)
 #
@@ -14,7 +16,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
 for argument; do
-  [[ $argument != -h && $argument != --help ]] || { sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0; }
+  [[ $argument != -h && $argument != --help ]] || { sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 0; }
 done
 if [[ $EUID -ne 0 ]]; then
   echo "containers: it boots containers, which takes root: run 'sudo tests/system/containers.sh'." >&2

@@ -147,3 +147,23 @@ def standby_that_lacks(run):
     run.beta.start()
     run.settled("alpha")
     wait_for("it to be ready again", lambda: run.alpha.ctl("check-standby").returncode == 0, limit=30)
+
+
+@scenario()
+def drilled(run):
+    """A drill: there and back as moves, and the hard one, in which the owner hangs; what it measured is what the client saw."""
+    run.start_both()
+    for hard in (False, True):
+        run.step("the owner hangs" if hard else "moves")
+        with run.watching() as probe:
+            done = run.alpha.ctl("--json", "drill", "web", "--yes", *(["--hard"] if hard else []), timeout=180)
+            run.expect(done.returncode == 0, f"drill ended with {done.returncode}: {done.stdout}{done.stderr}")
+            there, back = json.loads(done.stdout.splitlines()[-1])["legs"]
+            run.judge(probe, blackout_below=3 * PERMIT_MS)
+        run.expect((there["to"], back["to"]) == ("beta", "alpha") and there["failover"] and back["failover"], f"the legs are {there}, {back}")
+        run.step(f"measured {there['client_ms']} and {back['client_ms']} ms")
+        run.expect(0 < there["client_ms"] < 3 * PERMIT_MS and 0 < back["client_ms"] < 3 * PERMIT_MS, "the gaps aren't within three permits")
+        if hard:
+            run.expect(there["failover"]["cause"] == "alpha is gone", f"it was no takeover: {there['failover']}")
+        run.settled("alpha")
+    run.expect(run.beta.ctl("drill", "web", "--yes", "--hard").returncode == 5, "a hard drill on the standby isn't refused")

@@ -140,6 +140,7 @@ TEST_P(FilesystemDriver, ABusyOneIsNamedAndEnded) {
     pid_t const polite = hold(), stubborn = hold(true);
     auto const stopped = driver->stop(in(20s));
     EXPECT_EQ(stopped.state, ResourceState::offline) << stopped.message;
+    EXPECT_THAT(stopped.message, HasSubstr("it was held by unit_resources ("));
     EXPECT_TRUE(ended(polite));
     EXPECT_TRUE(ended(stubborn)) << "which needs SIGKILL";
     ASSERT_EQ(driver->start(in(20s)).state, ResourceState::online);
