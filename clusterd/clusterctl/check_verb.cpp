@@ -9,9 +9,11 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 
@@ -71,6 +73,50 @@ std::string metadata_of(std::string const& agent) {
     return pclose(out) == 0 ? text : std::string();
 }
 
+// What the agent itself says of its parameters on this machine: empty where all is well, or where it can't say. Only as root, as it would
+// run, and where nothing of it lies below a filesystem of its group, which needn't be mounted here.
+std::string not_valid_here(std::string const& agent, ResourceSpec const& r, GroupSpec const& group) {
+    if (geteuid() != 0) return {};
+    std::vector<std::pair<std::string, std::string>> parameters;
+    for (auto const& [name, value] : r.attributes) {
+        if (name.starts_with("param-file:")) return {};
+        if (!name.starts_with("param:")) continue;
+        for (auto const& other : group.resources) {
+            auto const mount = other.attributes.find("mount");
+            if (other.type == "filesystem" && mount != other.attributes.end() && value.starts_with(mount->second)) return {};
+        }
+        parameters.emplace_back("OCF_RESKEY_" + name.substr(6), value);
+    }
+    int out[2];
+    if (pipe2(out, O_CLOEXEC) != 0) return {};
+    pid_t const child = fork();
+    if (child == 0) {
+        int const nothing = open("/dev/null", O_RDWR);
+        dup2(nothing, 0);
+        dup2(out[1], 1);
+        dup2(out[1], 2);
+        for (auto const& [name, value] : parameters) setenv(name.c_str(), value.c_str(), 1);
+        setenv("OCF_ROOT", "/usr/lib/ocf", 1);
+        setenv("OCF_RESOURCE_INSTANCE", r.name.c_str(), 1);
+        setenv("HA_RSCTMP", "/run/resource-agents", 1);
+        execlp("timeout", "timeout", "20", agent.c_str(), "validate-all", static_cast<char*>(nullptr));
+        _exit(127);
+    }
+    close(out[1]);
+    std::string text;
+    char buffer[4096];
+    for (ssize_t n; child > 0 && text.size() < 65536 && (n = read(out[0], buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<std::size_t>(n));
+    close(out[0]);
+    int status = 0;
+    if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status)) return {};
+    int const code = WEXITSTATUS(status);
+    if (code != 2 && code != 4 && code != 5 && code != 6) return {};  // wrong arguments, permissions, not installed, not configured
+    constexpr std::string_view reason = "ocf-exit-reason:";
+    std::size_t const at = text.rfind(reason);
+    std::string said = at == std::string::npos ? "" : text.substr(at + reason.size(), text.find('\n', at) - at - reason.size());
+    return fmt::format("its validate-all says on this machine: {}", said.empty() ? fmt::format("exit code {}", code) : said);
+}
+
 // What these agents bring is no process: only their own stop takes it away, and nothing does at the end of a permit. Null: another agent.
 char const* what_outlives(std::string_view agent) {
     if (agent == "heartbeat/IPaddr2" || agent == "heartbeat/IPaddr" || agent == "heartbeat/IPv6addr")
@@ -99,7 +145,10 @@ void check_ocf(Spec const& spec, std::vector<Problem>& problems) {
                 problems.push_back({r.line, true, what + metadata.error()});
                 continue;
             }
-            for (auto const& wrong : check_against(*metadata, r)) problems.push_back({r.line, true, what + wrong});
+            auto const wrongs = check_against(*metadata, r);
+            for (auto const& wrong : wrongs) problems.push_back({r.line, true, what + wrong});
+            if (!wrongs.empty()) continue;  // they say more than what follows from them
+            if (std::string const wrong = not_valid_here(path, r, g); !wrong.empty()) problems.push_back({r.line, true, what + wrong});
         }
 }
 

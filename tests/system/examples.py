@@ -121,9 +121,23 @@ class WebServer:
         nginx(node, 80, "/srv/web")
 
     def fault(self, world, node):
-        """Somebody stands in the directory: it is told who, and that ends."""
+        """The disk is full: shown, and nothing moves. Somebody stands in the directory: it is told who, and that ends."""
+        client = Client(self.question)
+        node.run(["sh", "-c", "dd if=/dev/zero of=/srv/web/full bs=64k 2>/dev/null; true"])
+
+        def degraded():
+            return [r["message"] for r in group_of(node, "web")["resources"] if r["name"] == "web-data" and r["health"] == "degraded"]
+        say(wait_for("the full disk to be told", degraded, limit=30)[0])
+        online(world, "web", node.name)
+        say(f"the client waited {client.stop()} ms")
+        node.run(["rm", "/srv/web/full"])
+        wait_for("the disk to be well again", lambda: not degraded(), limit=30)
         node.run(["sh", "-c", "cd /srv/web && exec setsid sleep 600 </dev/null >/dev/null 2>&1 &"])
         move(world, self, world.other(node.name))
+        tried = world["alpha"].run(["clusterctl", "agent", "try", "unit", "unit=nginx.service"], check=False).stdout.strip()
+        other = world["beta"].run(["clusterctl", "agent", "try", "unit", "unit=nginx.service"], check=False).stdout.strip()
+        expect({tried.split()[0], other.split()[0]} == {"ok", "failed"}, "the agent unit: ok on one node, failed on the other", (tried, other))
+        say(f"agent unit on alpha: {tried}; on beta: {other}")
         said = [str(each["MESSAGE"]) for each in node.journal_objects() if "it was held by sleep" in str(each["MESSAGE"])]
         expect(said, "a busy mount names its holder", node.journal("-n", "20"))
         say(said[-1])
@@ -157,8 +171,12 @@ class PostgreSQL:
         self.sql("INSERT INTO orders (what) SELECT 'order ' || n FROM generate_series(1, 1000) n")
 
     def fault(self, world, node):
-        """What a client was told is there after a restart."""
+        """The agent postgres, as an operator tries it; what the client was told is written is there after the restart."""
         expect(self.sql("SELECT count(*) FROM orders") == "1000", "all orders", self.sql("SELECT count(*) FROM orders"))
+        for user, wanted in (("clusterd", "ok"), ("nobody_of_that_name", "unknown")):
+            tried = node.run(["clusterctl", "agent", "try", "postgres", f"address={NET}.101", f"user={user}", "database=postgres"], check=False).stdout.strip()
+            expect(tried.split()[0] == wanted, f"the agent postgres: {wanted} for {user}", tried)
+            say(f"agent postgres: {tried}")
 
 
 class ActiveActive:
@@ -380,6 +398,17 @@ class Ocf(PostgreSQL):
         online(world, "db", world.other(node.name))
         say(f"move of the database: the client waited {client.stop()} ms")
         expect(self.sql("SELECT count(*) FROM orders") == "1000", "all orders", "fewer")
+        web_owner = group_of(node, "web")["owner"]
+        there = world[world.other(web_owner)]
+        there.run(["chmod", "-x", "/usr/lib/ocf/resource.d/heartbeat/nginx"])
+        client = Client(self.question)
+        done = node.run(["clusterctl", "move", "web"], check=False)
+        online(world, "web", web_owner)
+        said = [str(each["MESSAGE"]) for each in there.journal_objects() if each.get("CLUSTER_RESOURCE") == "web-server" and "isn't installed" in str(each["MESSAGE"])]
+        expect(said, "the journal says that the agent can't be run there", there.journal("-n", "20"))
+        say(f"{said[-1]}; {(done.stdout + done.stderr).strip().splitlines()[-1]}; back on {web_owner}, the client waited {client.stop()} ms")
+        there.run(["chmod", "+x", "/usr/lib/ocf/resource.d/heartbeat/nginx"])
+        node.run(["clusterctl", "reset", "web"])
         said = world["beta"].run(["clusterctl", "check", "/dev/stdin"], check=False, input=world.cluster.replace('agent="heartbeat:pgsql"', 'agent="heartbeat:exportfs"')).stderr
         expect("\"clientspec\" is missing" in said and "no parameter \"pgctl\"" in said, "check holds an agent's parameters against its meta-data", said)
         say(next(line for line in said.splitlines() if "clientspec" in line))

@@ -237,6 +237,23 @@ TEST(Clusterctl, FailoversAsListTimeLineAndJson) {
     EXPECT_THAT(unknown.err, HasSubstr("'18'"));
 }
 
+// The agent exportfs, asked itself: a directory that isn't there.
+TEST(Clusterctl, CheckLetsAnOcfAgentValidateItsParameters) {
+    if (geteuid() != 0 || access("/usr/lib/ocf/resource.d/heartbeat/exportfs", X_OK) != 0) GTEST_SKIP() << "needs root and resource-agents";
+    std::string const path = ::testing::TempDir() + "ocf-" + std::to_string(getpid()) + ".xml";
+    auto const with = [&](std::string const& directory) {
+        std::ofstream(path) << "<cluster name=\"c\"> <node name=\"alpha\"><link address=\"192.168.50.1\"/></node> <node name=\"beta\"><link address=\"192.168.50.2\"/></node> <quorum disk=\"/dev/quorum\"/>\n"
+                               "<group name=\"g\"> <ocf name=\"e\" agent=\"heartbeat:exportfs\" online-timeout=\"2min\" offline-timeout=\"3min\"> <param name=\"clientspec\" value=\"10.0.0.0/24\"/> <param name=\"fsid\" value=\"7\"/> <param name=\"directory\" value=\"" +
+                                   directory + "\"/> </ocf> </group> </cluster>\n";
+        return run({"check", path});
+    };
+    Ran const wrong = with("/no/such/directory");
+    EXPECT_EQ(wrong.code, 0) << wrong.err;
+    EXPECT_THAT(wrong.err, HasSubstr("its validate-all says on this machine: /no/such/directory does not exist"));
+    EXPECT_THAT(with("/usr").err, ::testing::Not(HasSubstr("does not exist")));
+    unlink(path.c_str());
+}
+
 TEST(Clusterctl, CheckNeedsNoDaemon) {
     FakeDaemon daemon;  // for its directory only
     std::string const file = daemon.directory() + "/cluster.xml";

@@ -117,6 +117,20 @@ TEST_F(DebiansOcf, WrongParametersSayWhatIsWrong) {
     EXPECT_FALSE(outcome.restart_here) << outcome.message;
 }
 
+// An agent that takes its time, and whose start is monitored once it is done.
+TEST_F(DebiansOcf, DelayTakesItsTime) {
+    Driver& driver = world.make(make_ocf_driver, {{"agent", "heartbeat:Delay"}, {"param:startdelay", "1"}, {"param:stopdelay", "1"}, {"param:mondelay", "0"}});
+    EXPECT_EQ(driver.probe(in(20s)).state, ResourceState::offline);
+    Instant const begun = boot_now();
+    DriverOutcome const on = driver.start(in(20s));
+    EXPECT_EQ(on.state, ResourceState::online) << on.message;
+    EXPECT_GE(boot_now() - begun, 1s);
+    EXPECT_EQ(driver.probe(in(20s)).state, ResourceState::online);
+    EXPECT_EQ(driver.stop(in(20s)).state, ResourceState::offline);
+    DriverOutcome const late = driver.start(in(1s));
+    EXPECT_EQ(late.state, ResourceState::failed) << late.message;
+}
+
 struct OcfOnANetwork : TwoMachines {
     DriverWorld world;
 };
