@@ -72,6 +72,11 @@ Result<OcfMetadata> parse_ocf_metadata(std::string_view xml) {
     if (auto const* const all = root->FirstChildElement("actions"))
         for (auto const* a = all->FirstChildElement("action"); a; a = a->NextSiblingElement("action")) {
             if (attribute(*a, "name") == "start") m.start_timeout = timeout_of(attribute(*a, "timeout"));
+            bool const plain = attribute(*a, "depth").empty() || attribute(*a, "depth") == "0";
+            if (attribute(*a, "name") == "monitor" && plain && attribute(*a, "role").empty() && m.monitor_timeout == Duration{0}) {
+                m.monitor_interval = timeout_of(attribute(*a, "interval"));
+                m.monitor_timeout = timeout_of(attribute(*a, "timeout"));
+            }
             if (attribute(*a, "name") == "stop") m.stop_timeout = timeout_of(attribute(*a, "timeout"));
         }
     return m;

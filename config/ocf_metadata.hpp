@@ -1,5 +1,5 @@
 // The meta-data of an OCF agent (resource-agent-api.md, "Metadata"): which parameters it takes, and what its actions want. Called by
-// `clusterctl check`, where the agent is installed on its machine. Pure; any bytes give meta-data or a reason.
+// `clusterctl check`, where the agent is installed on its machine, and by the driver, for how often and how long it is monitored. Pure; any bytes give meta-data or a reason.
 #pragma once
 
 #include "clusterd/core/result.hpp"
@@ -20,6 +20,7 @@ struct OcfParameter {
 struct OcfMetadata {
     std::vector<OcfParameter> parameters;
     Duration start_timeout{0}, stop_timeout{0};  // 0: it suggests none
+    Duration monitor_interval{0}, monitor_timeout{0};  // of its plain monitor, likewise
 };
 Result<OcfMetadata> parse_ocf_metadata(std::string_view xml);
 

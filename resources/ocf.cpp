@@ -1,6 +1,7 @@
 // See ocf.hpp.
 #include "resources/ocf.hpp"
 
+#include "config/ocf_metadata.hpp"
 #include "resources/attributes.hpp"
 #include "resources/one_shot.hpp"
 #include "resources/secret_file.hpp"
@@ -14,6 +15,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 
 namespace clusterd {
 namespace {
@@ -58,7 +60,7 @@ public:
         if (access(path_.c_str(), X_OK) != 0) return {ResourceState::offline, {}, true};  // what isn't installed doesn't run
         OneShot shot(context_.guard, context_.events);
         DriverOutcome const outcome = monitor(shot, 0, before_deadline(deadline), true);
-        if (outcome.state == ResourceState::online) watch();
+        if (outcome.state == ResourceState::online) watch(shot, deadline);
         if (outcome.state == ResourceState::offline) drop_empty_cgroup(context_.guard, resource_.name);
         return outcome;
     }
@@ -70,7 +72,7 @@ public:
         OneShot shot(context_.guard, context_.events);
         OneShotResult const result = run(shot, "start", 0, before_deadline(deadline));
         if (!result.succeeded()) return {ResourceState::failed, what_happened("start", result), !lasting(code_of(result)) && !settings_failed_};
-        watch();
+        watch(shot, deadline);
         return {ResourceState::online, {}, true};
     }
 
@@ -164,13 +166,29 @@ private:
         return end_processes(context_.guard, resource_.name, [this](std::string const& what) { return say(what); });
     }
 
-    void watch() {
-        Duration const limit = attributes_.duration("monitor-timeout", std::chrono::seconds(20));
+    // What the agent suggests for its monitor. One that can't say suggests nothing.
+    OcfMetadata const& suggested(OneShot& shot, Instant deadline) {
+        if (!metadata_) {
+            shot.keep(max_ocf_metadata);
+            OneShotResult const result = run(shot, "meta-data", 0, before_deadline(deadline));
+            shot.keep(4096);
+            std::size_t const begin = result.output.find("<?xml");  // what it logs comes before
+            auto const parsed = parse_ocf_metadata(result.succeeded() && begin != std::string::npos ? result.output.substr(begin) : "");
+            metadata_ = parsed ? *parsed : OcfMetadata{};
+        }
+        return *metadata_;
+    }
+
+    void watch(OneShot& shot, Instant deadline) {
+        bool const all_given = !attributes_.text("monitor-timeout").empty() && !attributes_.text("monitor-every").empty();
+        OcfMetadata const m = all_given ? OcfMetadata{} : suggested(shot, deadline);
+        auto const or_else = [](Duration suggests, Duration otherwise) { return suggests > Duration{0} ? suggests : otherwise; };
+        Duration const limit = attributes_.duration("monitor-timeout", or_else(m.monitor_timeout, std::chrono::seconds(20)));
         std::vector<StatusWatch::Look> looks;
         auto const add = [&](int level, Duration every) {
-            looks.push_back({every, [this, level, limit](OneShot& shot) { return monitor(shot, level, boot_now() + limit, false); }});
+            looks.push_back({every, [this, level, limit](OneShot& look) { return monitor(look, level, boot_now() + limit, false); }});
         };
-        add(0, attributes_.duration("monitor-every", std::chrono::seconds(10)));
+        add(0, attributes_.duration("monitor-every", or_else(m.monitor_interval, std::chrono::seconds(10))));
         if (int const level = attributes_.number("check-level", 0); level > 0) add(level, attributes_.duration("check-every", std::chrono::minutes(1)));
         watch_.begin(std::move(looks));
     }
@@ -179,6 +197,7 @@ private:
     DriverContext const context_;
     Attributes const attributes_;
     std::string provider_, type_, path_;
+    std::optional<OcfMetadata> metadata_;
     bool settings_failed_ = false;  // a secret can't be read: trying again changes nothing
     StatusWatch watch_;
 };

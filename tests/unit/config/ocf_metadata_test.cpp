@@ -21,7 +21,7 @@ constexpr char xml[] = R"(<?xml version="1.0"?>
 <parameter name="count"><content type="integer" default="3"/></parameter>
 <parameter name="fast"><content type="boolean"/></parameter>
 </parameters>
-<actions><action name="start" timeout="240s"/><action name="stop" timeout="20"/></actions>
+<actions><action name="monitor" depth="20" interval="60" timeout="90"/><action name="monitor" depth="0" timeout="30s" interval="15"/><action name="start" timeout="240s"/><action name="stop" timeout="20"/></actions>
 </resource-agent>)";
 
 ResourceSpec with(std::map<std::string, std::string> attributes) {
@@ -40,6 +40,8 @@ TEST(OcfMetadata, IsRead) {
     EXPECT_EQ(m->parameters[1].type, "integer");
     EXPECT_EQ(m->start_timeout, 240s);
     EXPECT_EQ(m->stop_timeout, 20s);
+    EXPECT_EQ(m->monitor_interval, 15s);  // not the deeper one's
+    EXPECT_EQ(m->monitor_timeout, 30s);
 }
 
 TEST(OcfMetadata, WhatIsNoneIsRefused) {

@@ -28,7 +28,7 @@ struct Ocf : testing::Test {
         std::filesystem::create_directories(world.dir + "/ocf/resource.d/test");
         world.write("ocf/resource.d/test/mine", "#!/bin/sh\n" + script + "\n", 0755);
         attributes.emplace("agent", "ocf:test:mine");
-        attributes.emplace("monitor-every", "1h");
+        if (script.find("meta-data") == std::string::npos) attributes.emplace("monitor-every", "1h");
         return world.make(make_ocf_driver, attributes);
     }
 };
@@ -90,6 +90,17 @@ TEST_F(Ocf, ADeeperMonitorRunsAtItsOwnPace) {
     EXPECT_THAT(told.message, HasSubstr("the data is bad"));
 }
 
+// Without monitor-every it is monitored as often as it suggests itself.
+TEST_F(Ocf, TheMetadataSaysHowOftenItIsMonitored) {
+    Driver& driver = agent("[ $1 = meta-data ] && { echo 'INFO: hello' >&2; printf '<?xml version=\"1.0\"?><resource-agent name=\"a\"><parameters/><actions><action name=\"monitor\" interval=\"200ms\" timeout=\"5s\"/></actions></resource-agent>'; exit 0; }\n"
+                           "[ $1 = monitor ] && [ -e " + world.dir + "/gone ] && exit 7; exit 0", {});
+    ASSERT_EQ(driver.start(in(10s)).state, ResourceState::online);
+    world.write("gone", "");
+    Instant const begun = boot_now();
+    EXPECT_EQ(world.wait_told().state, ResourceState::failed);
+    EXPECT_LT(boot_now() - begun, 8s);  // 10 s would be the default
+}
+
 // ---- Debian's own ---------------------------------------------------------------------------------------------------------------
 
 struct DebiansOcf : testing::Test {
@@ -120,6 +131,7 @@ TEST_F(DebiansOcf, WrongParametersSayWhatIsWrong) {
 // An agent that takes its time, and whose start is monitored once it is done.
 TEST_F(DebiansOcf, DelayTakesItsTime) {
     Driver& driver = world.make(make_ocf_driver, {{"agent", "heartbeat:Delay"}, {"param:startdelay", "1"}, {"param:stopdelay", "1"}, {"param:mondelay", "0"}});
+    ASSERT_EQ(driver.stop(in(20s)).state, ResourceState::offline);  // its state is a file below /run that a killed test leaves
     EXPECT_EQ(driver.probe(in(20s)).state, ResourceState::offline);
     Instant const begun = boot_now();
     DriverOutcome const on = driver.start(in(20s));
@@ -129,6 +141,7 @@ TEST_F(DebiansOcf, DelayTakesItsTime) {
     EXPECT_EQ(driver.stop(in(20s)).state, ResourceState::offline);
     DriverOutcome const late = driver.start(in(1s));
     EXPECT_EQ(late.state, ResourceState::failed) << late.message;
+    EXPECT_EQ(driver.stop(in(20s)).state, ResourceState::offline);
 }
 
 struct OcfOnANetwork : TwoMachines {
