@@ -14,6 +14,7 @@
 #include "clusterd/wire/readiness.hpp"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,7 +31,8 @@ struct ApiBackend {
     virtual std::vector<EventRecord> events(std::string const& after_id, std::size_t limit) = 0;
     virtual std::vector<FailoverRecord> failovers() = 0;  // oldest first
     virtual TimingInfo timing() = 0;
-    virtual PlanAnswer plan(Command const& command) = 0;  // what would come of it; `fail` takes a node, too
+    // What would come of it; `fail` takes a node, too. nullopt: it is being found out, and event_recorded() tells when to ask again.
+    virtual std::optional<PlanAnswer> plan(Command const& command) = 0;
     virtual std::string config_xml() = 0;  // of the configuration that counts; empty = none known
     virtual std::vector<ConfigRevision> revisions() = 0;  // that counted on this node, oldest first
     virtual Readinesses readiness() = 0;      // as last told by each node

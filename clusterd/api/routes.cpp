@@ -34,7 +34,7 @@ std::optional<Answer> Routes::answer(Request const& r, std::string const& user, 
     if (r.path == "/v1/commands") return r.method == Method::post ? give_command(r, user, now) : wrong_method("POST");
     if (r.path.starts_with(commands_path)) return command(r, now, at_last);
     if (r.path == "/v1/quorum/force") return force(r);
-    if (r.path == "/v1/plan") return plan(r);
+    if (r.path == "/v1/plan") return plan(r, at_last);
     if (r.path == "/v1/readiness") return readiness(r);
     bool const known = r.path == "/v1/status" || r.path == "/v1/events" || r.path == "/v1/failovers" || r.path == "/v1/timing" ||
                        r.path == "/v1/config" || r.path == "/v1/config/revisions" || r.path.starts_with(revisions_path) || r.path.starts_with(failovers_path);
@@ -112,13 +112,15 @@ Answer Routes::revision(Request const& r) {
     return wrong(404, "revision '" + number + "' is not kept on this node: it is too old, or this node was away while it counted; `clusterctl show config --history` lists what is");
 }
 
-Answer Routes::plan(Request const& r) {
+std::optional<Answer> Routes::plan(Request const& r, bool at_last) {
     if (r.method != Method::post) return wrong_method("POST");
     auto const command = parse_command(r.body);
     if (!command) return wrong(400, command.error());
     if (command->verb == Verb::apply || command->verb == Verb::maintenance || command->verb == Verb::reset)
         return wrong(400, "verb: move, pause, resume, online, offline and fail can be planned");
-    return {200, plan_json(backend_.plan(*command))};
+    if (auto const answer = backend_.plan(*command)) return Answer{200, plan_json(*answer)};
+    if (at_last) return wrong(503, "it isn't found out yet: ask again, and wait longer (wait_ms)");
+    return std::nullopt;
 }
 
 Answer Routes::force(Request const& r) {

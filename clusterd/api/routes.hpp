@@ -9,7 +9,7 @@
 //   POST   /v1/commands {verb,target,to,drain,failback,user,reason}   {id};   apply: {verb,config,base,confirm_ms,user}, the XML and the hash of what it was compared with;
 //                                                     maintenance: {verb,target,on,for_ms,user}, without a target all groups, 0 ms without an end
 //   GET    /v1/readiness                              {own,peer}: what keeps each node from taking over;   POST: both look again
-//   POST   /v1/plan {verb,target,to,drain}            what would come of it: move, pause, resume, online, offline, fail RESOURCE or NODE
+//   POST   /v1/plan?wait_ms= {verb,target,to,drain}   what would come of it: move, pause, resume, online, offline, fail RESOURCE or NODE
 //   GET    /v1/commands/ID?after=N&wait_ms=           {id,outcome,updates[{n,outcome,message}]}; waits for the first new one
 //   DELETE /v1/commands/ID                            nobody waits for it any more
 //   GET    /v1/quorum/force                           what it would go on with (text);   POST {node}: do it
@@ -45,7 +45,7 @@ private:
     Answer failover(Request const& request);
     Answer readiness(Request const& request);
     Answer revision(Request const& request);
-    Answer plan(Request const& request);
+    std::optional<Answer> plan(Request const& request, bool at_last);
     Answer force(Request const& request);
 
     ApiBackend& backend_;

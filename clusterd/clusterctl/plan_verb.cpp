@@ -14,7 +14,9 @@ namespace {
 
 int plan(Options const& options, Command const& command, std::string const& question) {
     Daemon daemon(options.socket);
-    std::string const json = daemon.post("/v1/plan", command_json(command));
+    Reply const reply = daemon.request("POST", "/v1/plan?wait_ms=30000", command_json(command), std::chrono::seconds(40));
+    if (!reply.ok()) throw Stop{reply.status == 409 ? exit_refused : exit_failed, error_of(reply.body)};
+    std::string const& json = reply.body;
     auto const answer = parse_plan(json);
     if (!answer) throw Stop{exit_failed, answer.error() + "; are clusterctl and clusterd of the same version?"};
     if (options.json) std::printf("%s\n", json.c_str());

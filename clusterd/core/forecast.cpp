@@ -289,15 +289,32 @@ Forecast forecast(ForecastFrom const& from, WhatIf const& what, Durations const&
     return std::move(world.result);
 }
 
-Forecast Node::forecast(WhatIf const& what, Durations const& durations, Now now) const {
+Forecast forecast(ForecastInput const& input, WhatIf const& what, Durations const& durations) {
+    if (!input.refused.empty()) return refused(input.refused);
+    std::array<Report const*, 2> reports{};
+    for (std::size_t i = 0; i < reports.size(); ++i)
+        if (input.reports[i]) reports[i] = &*input.reports[i];
+    return forecast(ForecastFrom{input.config->spec, *input.decision, reports, input.self, input.joined, input.disk_votes, input.now}, what, durations);
+}
+
+ForecastInput Node::forecast_input(Now now) const {
     Impl const& n = *impl_;
-    DecisionPtr const& acting = n.replication.acting();
-    if (n.membership.role() == Role::seeking || !acting || !n.membership.permitted(now))
-        return refused("this node has no quorum at the moment (" + n.membership.last_change() + "), so it can't say; see 'clusterctl status'");
+    ForecastInput input;
+    input.config = n.config;
+    input.decision = n.replication.acting();
+    input.self = n.self();
+    input.joined = n.joined();
+    input.now = now;
+    if (n.membership.role() == Role::seeking || !input.decision || !n.membership.permitted(now)) {
+        input.refused = "this node has no quorum at the moment (" + n.membership.last_change() + "), so it can't say; see 'clusterctl status'";
+        return input;
+    }
     auto const reports = n.known_reports();
-    if (n.joined() && !reports[at(n.peer())]) return refused(name_of(n.spec(), n.peer()) + " hasn't said yet what it runs; try again in a moment");
-    bool const disk = n.spec().quorum_disk && n.membership.disk_usable() && (acting->stores[2] == 0 || acting->stores[2] == n.membership.disk_id());
-    return clusterd::forecast({n.spec(), *acting, reports, n.self(), n.joined(), disk, now}, what, durations);
+    for (std::size_t i = 0; i < reports.size(); ++i)
+        if (reports[i]) input.reports[i] = *reports[i];
+    if (n.joined() && !input.reports[at(n.peer())]) input.refused = name_of(n.spec(), n.peer()) + " hasn't said yet what it runs; try again in a moment";
+    input.disk_votes = n.spec().quorum_disk && n.membership.disk_usable() && (input.decision->stores[2] == 0 || input.decision->stores[2] == n.membership.disk_id());
+    return input;
 }
 
 }  // namespace clusterd

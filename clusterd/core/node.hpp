@@ -14,9 +14,7 @@
 
 namespace clusterd {
 
-struct WhatIf;
-struct Durations;
-struct Forecast;
+struct ForecastInput;
 
 // What a node finds when it starts.
 struct StartState {
@@ -43,8 +41,7 @@ public:
     Instant next_wakeup() const;  // a Tick is owed then at the latest
     ResumeState resume_state() const;
     Status status(Now now) const;
-    // What would happen if (forecast.hpp); from what this node knows now.
-    Forecast forecast(WhatIf const& what, Durations const& durations, Now now) const;
+    ForecastInput forecast_input(Now now) const;  // for "what would happen if" (forecast.hpp), of what this node knows now
     Spec const& spec() const;      // of the configuration that counts now
     ConfigPtr config() const;
     Instant permit_end() const;    // long_ago: none

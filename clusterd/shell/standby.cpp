@@ -89,14 +89,14 @@ void Standby::look_on_both() {
     look();
 }
 
-std::vector<std::string> Standby::warnings() const {
+std::vector<std::string> Standby::warnings(bool peer_up) const {
     std::vector<std::string> out;
     ConfigPtr const config = callbacks_.config();
     DecisionPtr const decision = callbacks_.decision();
     std::size_t untold = 0;
     auto const add = [&](std::string text) { out.size() < most_warnings ? out.push_back(std::move(text)) : void(++untold); };
     for (auto const* r : {&both_.own, &both_.peer}) {
-        if (!*r) continue;
+        if (!*r || (r == &both_.peer && !peer_up)) continue;
         auto const node = find_node(config->spec, (*r)->node);
         for (auto const& [resource, lack] : (*r)->lacks) {
             Found const f = resource.empty() ? Found{} : find_by_name(config->spec, resource);
@@ -107,9 +107,9 @@ std::vector<std::string> Standby::warnings() const {
             add(resource.empty() ? fmt::format("{} isn't ready to take over: {}{}", (*r)->node, lack.what, todo) : fmt::format("{} could not start {}: {}{}", (*r)->node, resource, lack.what, todo));
         }
     }
-    if (both_.own && both_.peer && both_.own->version != both_.peer->version)
+    if (peer_up && both_.own && both_.peer && both_.own->version != both_.peer->version)
         add(fmt::format("clusterd is {} on {} and {} on {}: install the same on both nodes", both_.own->version, both_.own->node, both_.peer->version, both_.peer->node));
-    if (both_.peer && std::abs(clock_apart_ms_) > clocks_apart_ms)
+    if (peer_up && both_.peer && std::abs(clock_apart_ms_) > clocks_apart_ms)
         add(fmt::format("the clocks of the nodes are {} s apart: windows of failback and the order of events go by them; run chrony or systemd-timesyncd on both", std::abs(clock_apart_ms_) / 1000));
     if (untold > 0) out.push_back(fmt::format("and {} more things that a takeover would lack: clusterctl check-standby", untold));
     return out;

@@ -32,7 +32,7 @@ public:
     bool take(std::string const& line); // from the peer: false where the line isn't about this
     void look_on_both();                // an operator asks
     Readinesses both() const { return both_; }
-    std::vector<std::string> warnings() const;  // what a takeover would meet, a line each
+    std::vector<std::string> warnings(bool peer_up) const;  // what a takeover would meet, a line each; of a peer that isn't up nothing: that says more
 
 private:
     void finish();

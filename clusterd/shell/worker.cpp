@@ -328,8 +328,13 @@ void Worker::do_effect(effect::RevertConfiguration const& e) {
     command.user = "clusterd";
     command.reason = "not confirmed in time";
     command.base = e.base;
-    command.config = unread_config(e.xml);
-    loop_.post([this, command] { submit(command); });
+    auto config = make_config(e.xml, "the configuration before");
+    if (!config) {  // of an older clusterd, perhaps: tried again and again, and told once
+        if (std::exchange(unreverted_, e.base) != e.base) note(EventKind::config_reverted, Severity::error, "the configuration before can't be taken back: " + config.error() + "; apply one by hand, or confirm this one");
+        return;
+    }
+    command.config = *config;
+    loop_.post([this, command] { happen(event::CommandGiven{command}); });
 }
 void Worker::do_effect(effect::CommandUpdate const& e) {
     if (api_) api_->command_update(e);
@@ -399,7 +404,8 @@ Status Worker::status() {
     if (std::string const error = history_->last_error(); !error.empty())
         s.warnings.push_back("events and failovers are not kept over a restart: " + error);
     for (auto const& w : warnings_) s.warnings.push_back(w);
-    for (auto& w : standby_->warnings()) s.warnings.push_back(std::move(w));
+    NodeState const peer = s.nodes[at(other(self_))].state;
+    for (auto& w : standby_->warnings(peer == NodeState::up || peer == NodeState::paused)) s.warnings.push_back(std::move(w));
     return s;
 }
 

@@ -105,7 +105,7 @@ private:
     Readinesses readiness() override { return standby_->both(); }
     void look_at_readiness() override { standby_->look_on_both(); }
     std::vector<ConfigRevision> revisions() override { return {revisions_->all().begin(), revisions_->all().end()}; }
-    PlanAnswer plan(Command const& command) override;  // worker_plan.cpp
+    std::optional<PlanAnswer> plan(Command const& command) override;  // worker_plan.cpp
     std::string config_xml() override;
     std::string force_preview() override;
     Result<Done> force() override;
@@ -120,6 +120,10 @@ private:
     std::unique_ptr<Node> node_;
     ConfigPtr shown_config_;  // the one the rooms were set up with
     std::optional<History> history_;
+    Hash unreverted_{};  // of this one it was told that the configuration before it can't be read
+    bool planning_ = false;
+    std::optional<std::pair<std::string, PlanAnswer>> planned_;  // the question, and its answer until it is fetched
+    std::unique_ptr<IoThread> plan_thread_;
     std::unique_ptr<Standby> standby_;
     std::optional<Revisions> revisions_;
     ConfigPtr recorded_config_;  // the newest in revisions_

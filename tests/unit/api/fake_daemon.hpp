@@ -70,8 +70,9 @@ public:
     }
     std::vector<FailoverRecord> failovers() override { return moves; }
     TimingInfo timing() override { return timing_info; }
-    PlanAnswer plan(Command const& command) override {
+    std::optional<PlanAnswer> plan(Command const& command) override {
         given.push_back(command);
+        if (plan_takes-- > 0) return std::nullopt;
         return planned;
     }
     std::string config_xml() override { return xml; }
@@ -94,6 +95,7 @@ public:
     std::vector<FailoverRecord> moves;
     TimingInfo timing_info;
     PlanAnswer planned;
+    int plan_takes = 0;  // so many times it isn't found out yet
     std::vector<ConfigRevision> kept;
     Readinesses ready;
     std::function<void()> on_look;

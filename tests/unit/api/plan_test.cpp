@@ -53,6 +53,13 @@ TEST(Plan, TheVerbAsksAndSaysWhyNot) {
     EXPECT_EQ(daemon.on_loop([&] { return daemon.backend.given.back().target; }), "alpha");
     EXPECT_THAT(run({"plan", "pause", "alpha", "--drain", "--json", "--socket", daemon.socket()}).out, HasSubstr("\"measured\":4"));
     EXPECT_TRUE(daemon.on_loop([&] { return daemon.backend.given.back().drain; }));
+    daemon.on_loop([&] { daemon.backend.plan_takes = 1; });
+    std::thread found_out([&] {
+        while (daemon.on_loop([&] { return daemon.backend.plan_takes; }) > 0) usleep(10'000);
+        daemon.on_loop([&] { daemon.server().event_recorded({}); });
+    });
+    EXPECT_THAT(run({"plan", "move", "web", "--socket", daemon.socket()}).out, HasSubstr("If web were moved now"));
+    found_out.join();
     daemon.on_loop([&] { daemon.backend.planned.typical.refused = "beta is paused"; });
     Ran const refused = run({"plan", "move", "web", "--socket", daemon.socket()});
     EXPECT_EQ(refused.code, 5);

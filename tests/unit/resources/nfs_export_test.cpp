@@ -27,7 +27,7 @@ public:
     void start() {
         thread_ = std::thread([this] { run(); });
         std::unique_lock lock(mutex);
-        came_.wait(lock, [this] { return up_; });
+        if (!came_.wait_for(lock, std::chrono::seconds(60), [this] { return up_; })) throw std::runtime_error("no bus for the fake nfs-ganesha");
     }
     void stop() {
         if (!thread_.joinable()) return;
@@ -46,14 +46,21 @@ public:
 
 private:
     void run() {
+        char const* name = nullptr;
         sd_bus* bus = nullptr;
-        sd_bus_new(&bus);
-        sd_bus_set_address(bus, address_.c_str());
-        sd_bus_set_bus_client(bus, 1);
-        sd_bus_start(bus);
+        int r = -1;
+        for (int tries = 0; r < 0 && tries < 400; ++tries) {  // the bus's socket is there a moment before it is listened to
+            if (tries > 0) usleep(50'000);
+            sd_bus_close_unref(bus);
+            sd_bus_new(&bus);
+            sd_bus_set_address(bus, address_.c_str());
+            sd_bus_set_bus_client(bus, 1);
+            r = sd_bus_start(bus);
+            if (r >= 0) r = sd_bus_get_unique_name(bus, &name);
+        }
         sd_bus_add_object(bus, nullptr, "/org/ganesha/nfsd/ExportMgr", on_call, this);
         sd_bus_add_object(bus, nullptr, "/org/ganesha/nfsd/admin", on_call, this);
-        int const r = sd_bus_request_name(bus, "org.ganesha.nfsd", 0);
+        r = sd_bus_request_name(bus, "org.ganesha.nfsd", 0);
         {
             std::lock_guard lock(mutex);
             up_ = r >= 0;
