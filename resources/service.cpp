@@ -146,8 +146,13 @@ private:
     }
 
     static std::string how_it_ended(UnitState const& s) {
-        if (s.result == "signal" || s.result == "core-dump") return fmt::format("its main process was ended by signal {} ({})", s.main_status, strsignal(s.main_status));
-        if (s.result == "exit-code" && s.main_status == 0) return "one of its commands (ExecStartPre= or the like) ended with an error";
+        bool const killed = s.main_code == CLD_KILLED || s.main_code == CLD_DUMPED;
+        // Result= doesn't tell all: a unit that may fail (ExecStart=-, as PostgreSQL's) calls any end a success, and an ExecStop= that fails
+        // after it an exit code. A signal that a stop may send is an order.
+        bool const by_force = killed && s.main_status != SIGTERM && s.main_status != SIGINT && s.main_status != SIGHUP && s.main_status != SIGPIPE;
+        if (s.result == "signal" || s.result == "core-dump" || (by_force && (s.result == "success" || s.result == "exit-code")))
+            return fmt::format("its main process was ended by signal {} ({})", s.main_status, strsignal(s.main_status));
+        if (s.result == "exit-code" && (s.main_status == 0 || killed)) return "one of its commands (ExecStartPre= or the like) ended with an error";
         if (s.result == "exit-code") return fmt::format("its main process ended with exit code {}", s.main_status);
         if (s.result == "timeout") return "it was not ready within its TimeoutStartSec=, or not stopped in time";
         if (s.result == "success" || s.result.empty()) return "it was stopped without the cluster, or ended by itself";

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
@@ -47,7 +48,7 @@ public:
     std::mutex mutex;
     std::map<std::string, std::string> is{{"LoadState", "loaded"}, {"ActiveState", "inactive"}, {"SubState", "dead"}, {"UnitFileState", "disabled"},
                                           {"Result", "success"}, {"ControlGroup", ""}, {"Slice", "system.slice"}};
-    int main_status = 0;
+    int main_code = CLD_EXITED, main_status = 0;
     std::vector<std::string> calls;  // members of the manager, in order
     bool starts = true, stops = true, answers_jobs = true;
 
@@ -60,12 +61,12 @@ public:
         return std::find(calls.begin(), calls.end(), member) != calls.end();
     }
     // The unit ends by itself, and everyone hears of it.
-    void dies(std::string const& result, int status) {
-        post([this, result, status] {
+    void dies(std::string const& result, int status, int code = CLD_EXITED) {
+        post([this, result, status, code] {
             {
                 std::lock_guard lock(mutex);
                 is["ActiveState"] = "failed", is["SubState"] = "failed", is["Result"] = result, is["ControlGroup"] = "";
-                main_status = status;
+                main_code = code, main_status = status;
             }
             tell_changed();
         });
@@ -139,7 +140,7 @@ private:
                 if (!stays) is["ActiveState"] = start ? (done ? "active" : "failed") : "inactive";
                 is["SubState"] = start && done ? "running" : "dead";
                 is["ControlGroup"] = start && done ? "/system.slice/web.service" : "";
-                if (start && !done) is["Result"] = "exit-code", main_status = 3;
+                if (start && !done) is["Result"] = "exit-code", main_code = CLD_EXITED, main_status = 3;
             }
             tell_changed();
             for (sd_bus* bus : buses_)
@@ -166,7 +167,8 @@ private:
         std::string const name = property;
         std::lock_guard lock(s->mutex);
         if (name == "Job") return sd_bus_reply_method_return(m, "v", "(uo)", 0u, "/");
-        if (name == "ExecMainCode" || name == "ExecMainStatus") return sd_bus_reply_method_return(m, "v", "i", s->main_status);
+        if (name == "ExecMainCode") return sd_bus_reply_method_return(m, "v", "i", s->main_code);
+        if (name == "ExecMainStatus") return sd_bus_reply_method_return(m, "v", "i", s->main_status);
         return sd_bus_reply_method_return(m, "v", "s", s->is[name].c_str());
     }
 

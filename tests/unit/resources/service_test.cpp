@@ -98,7 +98,7 @@ TEST_F(Services, RestartIsTheClustersWhileItIsConfigured) {
 
 TEST_F(Services, ItsEndIsToldBySignal) {
     driver_->start(in_time());
-    systemd_->dies("signal", 9);
+    systemd_->dies("signal", 9, CLD_KILLED);
     auto const told = heard_.wait();
     ASSERT_TRUE(told);
     EXPECT_EQ(told->state, ResourceState::failed);
@@ -115,6 +115,31 @@ TEST_F(Services, ItsEndIsToldAlsoAfterTheConnectionWasLost) {
     auto const told = heard_.wait();
     ASSERT_TRUE(told);
     EXPECT_THAT(told->message, HasSubstr("exit code 1"));
+}
+
+// PostgreSQL's unit has ExecStart=-, so its end is a success to systemd; and then its ExecStop= finds nothing to stop.
+TEST_F(Services, ASignalIsToldWhateverTheUnitMakesOfIt) {
+    struct {
+        std::string result;
+        int code, status;
+        std::string told;
+    } const ends[] = {
+        {"success", CLD_KILLED, 9, "was ended by signal 9 (Killed)"},
+        {"exit-code", CLD_DUMPED, 11, "was ended by signal 11"},
+        {"success", CLD_KILLED, 15, "it was stopped without the cluster"},
+        {"success", CLD_EXITED, 9, "it was stopped without the cluster"},
+        {"exit-code", CLD_KILLED, 15, "one of its commands"},
+        {"exit-code", CLD_EXITED, 2, "exit code 2"},
+        {"timeout", CLD_KILLED, 9, "not stopped in time"},
+    };
+    for (auto const& end : ends) {
+        ASSERT_EQ(driver_->start(in_time()).state, ResourceState::online);
+        systemd_->dies(end.result, end.status, end.code);
+        auto const told = heard_.wait();
+        ASSERT_TRUE(told);
+        EXPECT_THAT(told->message, HasSubstr(end.told)) << end.result << ' ' << end.code << ' ' << end.status;
+        ASSERT_EQ(driver_->stop(in_time()).state, ResourceState::offline);
+    }
 }
 
 TEST_F(Services, WhatDoesNotStartSaysHow) {
