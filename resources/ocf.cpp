@@ -67,8 +67,8 @@ public:
 
     DriverOutcome start(Instant deadline) override {
         watch_.end();
-        if (access(path_.c_str(), X_OK) != 0)
-            return {ResourceState::failed, say(fmt::format("{} isn't installed on this node (package resource-agents?)", path_)), false};
+        if (access(path_.c_str(), F_OK) != 0) return {ResourceState::failed, say(fmt::format("{} isn't installed on this node (package resource-agents?)", path_)), false};
+        if (access(path_.c_str(), X_OK) != 0) return {ResourceState::failed, say(fmt::format("{0} is there but may not be executed on this node: chmod +x {0}", path_)), false};
         OneShot shot(context_.guard, context_.events);
         OneShotResult const result = run(shot, "start", 0, before_deadline(deadline));
         if (!result.succeeded()) return {ResourceState::failed, what_happened("start", result), !lasting(code_of(result)) && !settings_failed_};

@@ -22,9 +22,10 @@ if [[ $EUID -ne 0 ]]; then
   echo "containers: it boots containers, which takes root: run 'sudo tests/system/containers.sh'." >&2
   exit 1
 fi
-for program in systemd-nspawn nginx nsenter unshare losetup ip smbd smbclient ganesha.nfsd nfs-cat; do
+for program in systemd-nspawn nginx nsenter unshare losetup ip smbd smbclient ganesha.nfsd nfs-cat psql xfs_io redis-server haproxy cupsd lp named dig; do
   command -v "$program" >/dev/null || { echo "containers: SKIPPED: $program is missing: run 'sudo packaging/install-deps'." >&2; exit 77; }
 done
 [[ -x /lib/systemd/systemd ]] || { echo "containers: SKIPPED: systemd is missing: run 'sudo packaging/install-deps'." >&2; exit 77; }
+[[ -x /usr/lib/ocf/resource.d/heartbeat/pgsql ]] || { echo "containers: SKIPPED: resource-agents is missing: run 'sudo packaging/install-deps'." >&2; exit 77; }
 
 exec unshare --mount --net --propagation private /usr/bin/python3 -B "$here/containers.py" "$@"

@@ -66,6 +66,15 @@ TEST_F(Ocf, AnAgentThatIsntInstalledIsOfflineAndCantBeStarted) {
     EXPECT_EQ(driver.stop(in(10s)).state, ResourceState::offline);
 }
 
+TEST_F(Ocf, AnAgentThatMayNotBeExecutedIsToldFromOneThatIsntThere) {
+    Driver& driver = agent("exit 0");
+    world.write("ocf/resource.d/test/mine", "#!/bin/sh\nexit 0\n", 0644);
+    DriverOutcome const outcome = driver.start(in(10s));
+    EXPECT_EQ(outcome.state, ResourceState::failed);
+    EXPECT_FALSE(outcome.restart_here);
+    EXPECT_THAT(outcome.message, HasSubstr("ocf/resource.d/test/mine is there but may not be executed on this node: chmod +x /"));
+}
+
 TEST_F(Ocf, TheEnvironmentIsTheStandardsAndSecretsComeFromFiles) {
     world.write("secret", "sesame\nsecond line\n", 0600);
     Driver& driver = agent("env > " + world.dir + "/env; exit 0", {{"param:ip", "10.0.0.1"}, {"param-file:password", world.dir + "/secret"}, {"param:two words", "a b"}});
