@@ -13,6 +13,8 @@ namespace {
 constexpr std::string_view magic = "CDEC";
 constexpr std::uint8_t version = 1, version_more = 2, version_origin = 3;
 
+constexpr std::size_t least_group = 28;  // bytes: an empty name, four of one byte each, and five empty lists or texts
+
 enum : std::uint8_t { wanted_online = 1, away_by_failure = 2, has_draining_to = 4, has_drained_from = 8, all_flags = 15 };
 
 void write_orders(wire::Writer& w, std::map<std::string, std::uint64_t> const& orders) {
@@ -133,7 +135,7 @@ Result<DecodedDecision> decode_decision(std::string_view bytes) {
     for (auto& times : d.losses)
         for (std::size_t n = r.count(wire::max_ledger, 8); n > 0 && r.ok(); --n) times.push_back(r.i64());
     out.config = r.bytes<32>();
-    for (std::size_t n = r.count(wire::max_groups, 31); n > 0 && r.ok(); --n) {
+    for (std::size_t n = r.count(wire::max_groups, least_group); n > 0 && r.ok(); --n) {
         std::string name = r.string(wire::max_name);
         d.groups[std::move(name)] = read_group(r);
     }

@@ -68,6 +68,15 @@ TEST(DecisionBytes, WhereAConfigurationCameFromIsOfVersion3) {
     EXPECT_FALSE(decode_decision(encode_decision(d)));
 }
 
+// Found by the fuzzer: it was refused for being shorter than a group can be.
+TEST(DecisionBytes, AGroupOfWhichThereIsLeastToSayComesBack) {
+    Decision d;
+    d.groups["a"] = {};
+    auto const back = decode_decision(encode_decision(d));
+    ASSERT_TRUE(back) << back.error();
+    expect_same(back->decision, d);
+}
+
 TEST(DecisionBytes, AreTheSameForTheSameDecision) {
     EXPECT_EQ(encode_decision(sample_decision()), encode_decision(sample_decision()));
 }
